@@ -1,0 +1,22 @@
+/** One executable: what the build packs into `dist/NAME`. Paths are from the top of the repository. */
+export interface Program {
+  readonly name: string;
+  readonly entry: string;
+  /** Modules that run as worker threads (`startWorker`); each becomes a bundle of its own inside the executable. */
+  readonly workers: readonly string[];
+  /** Glob patterns of the text files that the program reads with `asset`. */
+  readonly assets: readonly string[];
+}
+
+/** Everything that `npm run build` makes. */
+export const programs: readonly Program[] = [
+  { name: 'countersign-logging', entry: 'sidecar/bin/logging.ts', workers: [], assets: [] },
+  { name: 'countersign-enforcing', entry: 'sidecar/bin/enforcing.ts', workers: [], assets: [] },
+  { name: 'countersign', entry: 'sidecar/bin/countersign.ts', workers: [], assets: [] },
+  {
+    name: 'countersign-core',
+    entry: 'core/main.ts',
+    workers: ['core/database/worker.ts'],
+    assets: ['core/database/*.sql'],
+  },
+];
