@@ -20,6 +20,8 @@ export interface OutboundKeys {
 export interface Keyring {
   readonly service: string;
   readonly host: string;
+  /** The random name that the rotator gave to this very file; undefined when a hand wrote it. */
+  readonly issue: string | undefined;
   readonly outbound: ReadonlyMap<string, OutboundKeys>;
   /** By key id. */
   readonly inbound: ReadonlyMap<string, InboundKey>;

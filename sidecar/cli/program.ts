@@ -1,0 +1,70 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../../config/load.ts';
+import pkg from '../../package.json' with { type: 'json' };
+import { KeySourceError } from '../keyring/errors.ts';
+import { checkCommand } from './check.ts';
+import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
+
+/** The command line `countersign`: one subcommand a file. */
+export function program(): Command {
+  const countersign = new Command('countersign')
+    .description('Authentication for the calls between services on a small fleet of VMs.')
+    .version(pkg.version)
+    .showHelpAfterError('(countersign --help, or countersign COMMAND --help, says more)')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
+    );
+  for (const command of [checkCommand()]) countersign.addCommand(command);
+  inherit(countersign);
+  return countersign;
+}
+
+/** Runs the command line; the process exits with what `process.exitCode` says then. */
+export async function main(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader of a pipe (`| head`) has seen enough.
+    if (error.code === 'EPIPE') process.exit(exit.ok);
+    throw error;
+  });
+  try {
+    await program().parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** commander hands settings on only to subcommands made with `.command()`. */
+function inherit(parent: Command): void {
+  parent.exitOverride();
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent);
+    inherit(child);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+  const known = exitOf(error);
+  if (known !== undefined) {
+    process.stderr.write(`${prefixed((error as Error).message)}\n`);
+    return known;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`countersign: a fault of its own, please report it:\n${text}\n`);
+  return exit.fault;
+}
+
+function exitOf(error: unknown): number | undefined {
+  if (error instanceof UsageError) return exit.usage;
+  if (error instanceof AnsweredNo) return exit.no;
+  if (error instanceof ConfigError || error instanceof KeySourceError) return exit.config;
+  return undefined;
+}
+
+function prefixed(message: string): string {
+  return message
+    .split('\n')
+    .map((line) => `countersign: ${line}`)
+    .join('\n');
+}

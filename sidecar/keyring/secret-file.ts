@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { KeySourceError } from './errors.ts';
+
+const largestFileBytes = 64 * 1024 * 1024;
+
+/**
+ * Reads a file with secrets, if nobody but its owner may. Mode and content are of the same open file, so a
+ * replacement in between cannot slip past.
+ *
+ * @throws {KeySourceError} keyring-unreadable, keyring-not-private
+ */
+export async function readSecretFile(file: string): Promise<string> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(file, 'r');
+    const stat = await handle.stat();
+    if (!stat.isFile())
+      throw new KeySourceError('keyring-unreadable', file, 'found no regular file, expected one');
+    if ((stat.mode & 0o077) !== 0) {
+      const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
+      throw new KeySourceError(
+        'keyring-not-private',
+        file,
+        `found mode ${mode}, expected 0600: group or others may use this file; run chmod 600 on it, and rotate if they could have read it`,
+      );
+    }
+    if (stat.size > largestFileBytes)
+      throw new KeySourceError(
+        'keyring-unreadable',
+        file,
+        `found ${stat.size} bytes, expected at most 64 MiB`,
+      );
+    return await handle.readFile('utf8');
+  } catch (error) {
+    if (error instanceof KeySourceError) throw error;
+    const found = (error as NodeJS.ErrnoException).code ?? 'an error';
+    throw new KeySourceError('keyring-unreadable', file, `found ${found}, expected a readable file`);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * Writes a file with secrets: mode 0600 from its first byte, synced, and put in place by a rename, so that a
+ * reader sees the old file or the new one and a crash leaves one of them.
+ */
+export async function writeSecretFile(file: string, text: string): Promise<void> {
+  const draft = join(dirname(file), `.${randomBytes(8).toString('hex')}.draft`);
+  const handle = await open(draft, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+    await handle.close();
+    await rename(draft, file);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    await unlink(draft).catch(() => {});
+    throw error;
+  }
+  const folder = await open(dirname(file), 'r');
+  await folder.sync().finally(() => folder.close());
+}

@@ -1,0 +1,102 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { runCountersign } from '../../support/run-countersign.ts';
+
+async function folder(t: Test, files: Record<string, string>): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'countersign-check-'));
+  t.teardown(() => rm(path, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text, { mode: 0o600 });
+  return path;
+}
+
+const sidecar = `service: npu-worker
+outbound: { listen: 127.0.0.1:15001 }
+inbound: { listen: 0.0.0.0:15006, app: 127.0.0.1:8081 }
+admin: { listen: 127.0.0.1:15000 }
+fleet: fleet.yaml
+authorization: authorization.yaml
+keyring: keyring.json
+state: state
+`;
+const fleet = `services:
+  main-backend: { hosts: [172.16.168.20], inbound: 15006, app: 8001 }
+  npu-worker: { hosts: [172.16.168.22], inbound: 15006, app: 8081 }
+`;
+const authorization = `services:
+  npu-worker:
+    public: [ GET /api/health ]
+    callers:
+      main-backend: [ POST /api/process ]
+`;
+const keyring = JSON.stringify({ service: 'npu-worker', host: '172.16.168.22', outbound: {}, inbound: {} });
+const good = {
+  'sidecar.yaml': sidecar,
+  'fleet.yaml': fleet,
+  'authorization.yaml': authorization,
+  'keyring.json': keyring,
+};
+
+t.test('says ok of a sidecar.yaml and all that it names', async (t) => {
+  const path = await folder(t, good);
+  t.match(await runCountersign(['check', '--config', join(path, 'sidecar.yaml')]), {
+    code: 0,
+    stdout: 'ok\n',
+    stderr: '',
+  });
+});
+
+t.test('prints every problem of every file, and exits with 78', async (t) => {
+  const path = await folder(t, {
+    ...good,
+    'sidecar.yaml': `${sidecar}limits: { head: 16 }\nenforcement: off\n`,
+    'fleet.yaml': 'services:\n  npu-worker: { hosts: [nowhere], inbound: 70000, app: 8081 }\n',
+    'keyring.json': '{',
+  });
+  const { code, stderr } = await runCountersign([
+    'check',
+    '--config',
+    join(path, 'sidecar.yaml'),
+    '--fleet',
+    join(path, 'fleet.yaml'),
+    '--keyring',
+    join(path, 'keyring.json'),
+  ]);
+  t.equal(code, 78);
+  t.match(stderr, /sidecar\.yaml:9:17: limits\.head: found 16, expected a size/);
+  t.match(stderr, /sidecar\.yaml:10:1: enforcement: found an unknown key/);
+  t.match(stderr, /fleet\.yaml:2:25: services\.npu-worker\.hosts\.0: found "nowhere"/);
+  t.match(stderr, /fleet\.yaml:2:45: services\.npu-worker\.inbound: found 70000/);
+  t.match(stderr, /keyring\.json: found no valid JSON/);
+});
+
+t.test('sees that the files do not belong together', async (t) => {
+  const path = await folder(t, {
+    ...good,
+    'keyring.json': keyring.replace('npu-worker', 'main-backend').replace('168.22', '168.99'),
+    'fleet.yaml': fleet.replace('npu-worker', 'npu'),
+  });
+  const { code, stderr } = await runCountersign(['check', '--config', join(path, 'sidecar.yaml')]);
+  t.equal(code, 78);
+  t.match(stderr, /service: found "npu-worker", expected one of main-backend, npu/);
+  t.match(stderr, /keyring\.json: service: found "main-backend", expected "npu-worker"/);
+});
+
+t.test('refuses a keyring that others may read', async (t) => {
+  const path = await folder(t, good);
+  await chmod(join(path, 'keyring.json'), 0o644);
+  const { code, stderr } = await runCountersign(['check', '--keyring', join(path, 'keyring.json')]);
+  t.equal(code, 78);
+  t.match(stderr, /expected 0600/);
+});
+
+t.test('exits with 64 when asked for nothing, for an unknown option, or an unknown command', async (t) => {
+  for (const args of [['check'], ['check', '--frob'], ['frob'], [], ['check', '--fleet']]) {
+    const { code, stderr } = await runCountersign(args);
+    t.equal(code, 64, args.join(' '));
+    t.not(stderr, '');
+  }
+  t.match(await runCountersign(['--version']), { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
+  t.match(await runCountersign(['check', '--help']), { code: 0, stdout: /--config/ });
+});
