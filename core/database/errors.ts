@@ -1,0 +1,93 @@
+/** What can be wrong with the database; stable, to switch on. */
+export type DatabaseErrorCode =
+  | 'database-unwritable' // read-only file or directory, or it can't be made there
+  | 'database-full' // no space left, or a quota or size limit
+  | 'database-corrupt' // not an SQLite file, or a damaged one
+  | 'database-newer' // made by a newer version of this program
+  | 'database-busy' // locked by someone else for longer than the busy timeout
+  | 'database-closed' // called after close
+  | 'database-failed' // anything else, I/O errors among it
+  | 'migration-missing' // a version has no script
+  | 'migration-broken' // a script does not run
+  | 'schema-too-old' // this query needs what a pending migration would bring
+  | 'constraint'; // the rows would contradict a rule of the schema
+
+/** A failure of the database. The message says what was found and what to do. */
+export class DatabaseError extends Error {
+  readonly code: DatabaseErrorCode;
+  constructor(code: DatabaseErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DatabaseError';
+    this.code = code;
+  }
+}
+
+/** An error in the form that crosses from the worker thread. */
+export interface ErrorMessage {
+  readonly code: string;
+  readonly message: string;
+  readonly typed: boolean;
+}
+
+export function toErrorMessage(error: unknown): ErrorMessage {
+  if (error instanceof DatabaseError) return { code: error.code, message: error.message, typed: true };
+  const { code = 'database-failed', message = String(error) } = error as { code?: string; message?: string };
+  return { code, message, typed: false };
+}
+
+export function fromErrorMessage({ code, message, typed }: ErrorMessage): Error {
+  if (typed) return new DatabaseError(code as DatabaseErrorCode, message);
+  return Object.assign(new Error(message), { code });
+}
+
+interface SqliteError {
+  readonly code: 'ERR_SQLITE_ERROR';
+  /** Extended result code; the low byte is the primary one (https://sqlite.org/rescode.html). */
+  readonly errcode: number;
+  readonly message: string;
+}
+
+export function isSqliteError(error: unknown): error is SqliteError {
+  return (error as SqliteError | undefined)?.code === 'ERR_SQLITE_ERROR';
+}
+
+const readOnly = 8;
+const ioError = 10;
+const cantOpen = 14;
+
+/** Turns an error of SQLite into one that says what to do; other errors pass through unchanged. */
+export function describeSqliteError(error: unknown, file: string): unknown {
+  if (!isSqliteError(error)) return error;
+  const made = (code: DatabaseErrorCode, advice: string) =>
+    new DatabaseError(code, `${file}: ${error.message}; ${advice}`, { cause: error });
+  switch (error.errcode & 0xff) {
+    case 5: // SQLITE_BUSY
+    case 6: // SQLITE_LOCKED
+      return made('database-busy', 'another process holds the database locked: stop it, or try again');
+    case readOnly:
+    case 3: // SQLITE_PERM
+    case 23: // SQLITE_AUTH
+    case cantOpen:
+      return made(
+        'database-unwritable',
+        'make the file and its directory writable for the user this runs as',
+      );
+    case 13: // SQLITE_FULL
+      return made('database-full', 'free space on its disk; what was acknowledged so far is intact');
+    case 11: // SQLITE_CORRUPT
+    case 26: // SQLITE_NOTADB
+      return made(
+        'database-corrupt',
+        'the file was not changed: move it away and restore a backup (FILE.v*.backup), or save its rows with `sqlite3 FILE .recover`',
+      );
+    case 19: // SQLITE_CONSTRAINT
+      return made('constraint', 'nothing was changed');
+    case ioError:
+      return made(
+        'database-failed',
+        'the disk reported an I/O error: check it (free space, quota, kernel log)',
+      );
+    default:
+      return made('database-failed', 'nothing was changed by this call');
+  }
+}

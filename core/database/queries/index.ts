@@ -1,0 +1,12 @@
+import type { Query } from '../query.ts';
+import { fileQueries } from './files.ts';
+
+/** Every query there is, by name. They run in the database's worker threads; arguments and results are cloned. */
+export const queries = { ...fileQueries } as const;
+
+export type Queries = typeof queries;
+export type QueryName = keyof Queries;
+export type QueryArgs<Name extends QueryName> =
+  Queries[Name] extends Query<infer Args, infer _> ? Args : never;
+export type QueryResult<Name extends QueryName> =
+  Queries[Name] extends Query<infer _, infer Result> ? Result : never;
