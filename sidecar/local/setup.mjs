@@ -3,7 +3,7 @@
 // without dependencies.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -105,7 +105,8 @@ function sameTree() {
 
 /** tap's own plugin set (.taprc), which it compiles once. */
 function buildTap() {
-  const stamp = `${root}.tap/.countersign-plugins`;
+  // In node_modules, where tap puts what it builds, and gone with it.
+  const stamp = `${root}node_modules/.countersign-tap`;
   const wanted = hashOf(`${root}package-lock.json`) + hashOf(`${root}.taprc`);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('preparing the test runner (tap build)');
@@ -115,7 +116,6 @@ function buildTap() {
     encoding: 'utf8',
   });
   if (tap.status !== 0) fail(`tap build failed: ${lastLine(tap.stderr + tap.stdout)}`);
-  mkdirSync(`${root}.tap`, { recursive: true });
   writeFileSync(stamp, wanted);
 }
 
