@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { DenialEntry } from './denial-ring.ts';
+import { denialDocument } from './documents.ts';
 
 /** Denials logged in full: so many at once, and so many a second in the long run, for each kind of caller. */
 export const burst = 50;
@@ -31,11 +32,9 @@ export class DenialLog {
   log(entry: DenialEntry): void {
     const bucket = entry.caller === undefined ? this.#strangers : this.#proven;
     if (takeToken(bucket, entry.timeMs)) {
-      const { requestId, timeMs: _time, ...rest } = entry;
-      this.#logger.warn(
-        { event: 'denial', request_id: requestId, ...rest },
-        `${entry.reason}: ${entry.detail}`,
-      );
+      // The line has a time of its own.
+      const { explanation: _explanation, time: _time, ...fields } = denialDocument(entry);
+      this.#logger.warn({ event: 'denial', ...fields }, `${entry.reason}: ${entry.detail}`);
       return;
     }
     this.suppressedTotal++;

@@ -1,3 +1,4 @@
+import { pathTemplate } from '../policy/path-template.ts';
 import { type CallRecord, type Direction, outcomeOf, reasonAt } from './call-record.ts';
 import { detach } from './detach.ts';
 
@@ -37,17 +38,12 @@ interface KnownPath {
 
 /** What was called by whom, with which outcome: bounded, for `report`, `matrix suggest` and the gate. */
 export class ObservedTable {
-  readonly #template: (path: string) => string;
   readonly #rows = new Map<string, ObservedRow>();
   readonly #rowsOfPair = new Map<string, number>();
   #paths = new Map<string, KnownPath>();
   #olderPaths = new Map<string, KnownPath>();
   /** Calls that found no room for a row of their own. */
   overflow = 0;
-
-  constructor(template: (path: string) => string) {
-    this.#template = template;
-  }
 
   /** Hot path: one map lookup when the call repeats the last one on its path. */
   add(call: CallRecord, claimed: string | undefined, nowMs: number): void {
@@ -85,7 +81,7 @@ export class ObservedTable {
     known = this.#olderPaths.get(path);
     if (known === undefined) {
       const own = detach(path, 4096);
-      known = { path: own, template: detach(this.#template(own)), row: undefined, outcome: -1 };
+      known = { path: own, template: detach(pathTemplate(own)), row: undefined, outcome: -1 };
     }
     if (this.#paths.size >= pathsPerGeneration) {
       this.#olderPaths = this.#paths;

@@ -1,6 +1,6 @@
 import {
+  type ELDHistogram,
   type EventLoopUtilization,
-  type IntervalHistogram,
   monitorEventLoopDelay,
   performance,
 } from 'node:perf_hooks';
@@ -31,8 +31,6 @@ export interface TelemetryOptions {
   /** Names of the fleet's services: the only values of the label `peer`, beside `unknown`. */
   readonly peers: Iterable<string>;
   readonly logger: Logger;
-  /** Folds the ids in a raw path to `*`. */
-  readonly pathTemplate: (path: string) => string;
   /** Read when somebody asks; never on the way of a call. */
   readonly gauges?: () => Gauges;
   /** 0 for the main thread. */
@@ -50,7 +48,7 @@ export class Telemetry {
   readonly #now: () => number;
   readonly #gauges: () => Gauges;
   readonly #worker: number;
-  readonly #observed: ObservedTable;
+  readonly #observed = new ObservedTable();
   readonly #denials = new Ring<DenialEntry>(denialsKept);
   readonly #signed = new Ring<SignedEntry>(signedKept);
   readonly #log: DenialLog;
@@ -58,7 +56,7 @@ export class Telemetry {
   readonly #unknown = newPeer(unknownPeer);
   readonly #keyUses = new Map<string, { count: number }>();
   readonly #connections: [number, number] = [0, 0];
-  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  readonly #loop: ELDHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   readonly #loopStart: EventLoopUtilization = performance.eventLoopUtilization();
 
   constructor(options: TelemetryOptions) {
@@ -66,7 +64,6 @@ export class Telemetry {
     this.#now = options.now ?? Date.now;
     this.#gauges = options.gauges ?? (() => ({ replayEntries: 0, keyAges: [] }));
     this.#worker = options.worker ?? 0;
-    this.#observed = new ObservedTable(options.pathTemplate);
     this.#log = new DenialLog(options.logger);
     this.setPeers(options.peers);
     this.#loop.enable();

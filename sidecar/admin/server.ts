@@ -1,0 +1,117 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isIP } from 'node:net';
+import { denialsDocument, type ObservedDocument, type StatusDocument } from '../telemetry/documents.ts';
+import { metricsContentType, renderMetrics } from '../telemetry/metrics.ts';
+import type { TelemetrySnapshot } from '../telemetry/snapshot.ts';
+import { isLoopbackHost } from './host-check.ts';
+
+/** What the admin listener shows; asked anew for every request. */
+export interface AdminSources {
+  /** Of all workers, merged. */
+  snapshot(): TelemetrySnapshot | Promise<TelemetrySnapshot>;
+  status(): StatusDocument | Promise<StatusDocument>;
+  observed(snapshot: TelemetrySnapshot): ObservedDocument;
+}
+
+/** An address on loopback, or the number of an inherited listening socket. */
+export type AdminListen = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+export interface Admin {
+  readonly address: AddressInfo;
+  /** Stops listening and ends the connections that are idle; the rest end with their answer. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves `/metrics`, `/status`, `/denials` and `/observed` to programs on this machine: no authentication, so
+ * loopback only, GET only.
+ *
+ * @throws {RangeError} when told to listen on anything but loopback
+ * @throws an error of node:net when the address is taken
+ */
+export async function startAdmin(listen: AdminListen, sources: AdminSources): Promise<Admin> {
+  if (
+    'host' in listen &&
+    !(listen.host === 'localhost' || (isIP(listen.host) !== 0 && isLoopback(listen.host)))
+  )
+    throw new RangeError(
+      `admin.listen: found ${listen.host}, expected a loopback address: the admin listener authenticates nobody`,
+    );
+  const server: Server = createServer(
+    { keepAliveTimeout: 5_000, requestTimeout: 5_000 },
+    (request, response) => {
+      answer(request, sources).then(
+        (reply) => send(request, response, reply),
+        () => send(request, response, problem(500, 'The sidecar could not answer', 'See its log.')),
+      );
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen('fd' in listen ? { fd: listen.fd } : { host: listen.host, port: listen.port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    address: server.address() as AddressInfo,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function isLoopback(address: string): boolean {
+  return isLoopbackHost(address.includes(':') ? `[${address}]` : address);
+}
+
+interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly allow?: string;
+}
+
+async function answer(request: IncomingMessage, sources: AdminSources): Promise<Reply> {
+  if (!isLoopbackHost(request.headers.host))
+    return problem(421, 'Not this host', 'The Host field must name a loopback address, such as 127.0.0.1.');
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return { ...problem(405, 'Only GET', 'The admin listener changes nothing.'), allow: 'GET, HEAD' };
+  const path = (request.url ?? '/').split('?', 1)[0];
+  if (path === '/status') return json(await sources.status());
+  if (path === '/denials') return json(denialsDocument(await sources.snapshot()));
+  if (path === '/observed') return json(sources.observed(await sources.snapshot()));
+  if (path === '/metrics') {
+    const [snapshot, status] = [await sources.snapshot(), await sources.status()];
+    return {
+      status: 200,
+      type: metricsContentType,
+      body: await renderMetrics(snapshot, { phase: status.phase, version: status.version }),
+    };
+  }
+  return problem(404, 'No such page', 'There are /metrics, /status, /denials and /observed.');
+}
+
+function json(document: unknown): Reply {
+  return { status: 200, type: 'application/json', body: `${JSON.stringify(document)}\n` };
+}
+
+/** RFC 9457 */
+function problem(status: number, title: string, detail: string): Reply {
+  const body = `${JSON.stringify({ type: 'about:blank', title, status, detail })}\n`;
+  return { status, type: 'application/problem+json', body };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  response.writeHead(reply.status, {
+    'content-type': reply.type,
+    'content-length': Buffer.byteLength(reply.body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(reply.allow === undefined ? {} : { allow: reply.allow }),
+  });
+  response.end(request.method === 'HEAD' ? undefined : reply.body);
+}

@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import type { DenialEntry, SignedEntry } from './denial-ring.ts';
+import { explain } from './explain.ts';
+import { totalOf } from './histogram.ts';
+import type { ObservedRow } from './observed-table.ts';
+import type { TelemetrySnapshot } from './snapshot.ts';
+
+const time = z.iso.datetime({ offset: true, error: 'a time such as 2026-11-23T12:00:00Z (RFC 3339)' });
+const direction = z.enum(['inbound', 'outbound']);
+const phase = z.enum(['logging', 'enforcing']);
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text ?? undefined);
+const component = z.object({ component: z.string(), hash: z.string() });
+
+/** `/denials`: newest first. Times are RFC 3339. */
+export const denialsSchema = z.object({
+  denials: z.array(
+    z.object({
+      request_id: z.string(),
+      time,
+      direction,
+      caller: optionalText,
+      claimed: optionalText,
+      callee: z.string(),
+      method: z.string(),
+      path: z.string(),
+      kid: optionalText,
+      reason: z.string(),
+      detail: z.string(),
+      rule: optionalText,
+      expected: optionalText,
+      received: optionalText,
+      components: z.array(component).optional(),
+      disposition: z.enum(['forwarded', 'refused']).optional(),
+      status: z.int().optional(),
+      explanation: z.string().optional(),
+    }),
+  ),
+  /** What this sidecar signed of calls that came back with a problem of ours. */
+  signed: z
+    .array(
+      z.object({
+        request_id: z.string(),
+        time,
+        callee: z.string(),
+        method: z.string(),
+        path: z.string(),
+        kid: optionalText,
+        reason: z.string(),
+        components: z.array(component),
+      }),
+    )
+    .default([]),
+});
+
+/** `/observed` and the file observed.json. */
+export const observedSchema = z.object({
+  since: time,
+  phase,
+  /** Seconds that a sidecar was up and recorded, by phase; gaps between runs do not count. */
+  recorded_seconds: z.object({ logging: z.number().min(0), enforcing: z.number().min(0) }).optional(),
+  observations: z.array(
+    z.object({
+      direction,
+      caller: optionalText,
+      claimed: optionalText,
+      callee: z.string(),
+      method: z.string(),
+      /** A template: ids are folded to `*`. */
+      path: z.string(),
+      /** A raw path that was called. */
+      example: z.string().optional(),
+      verdict: z.enum(['allowed', 'denied']),
+      reason: z
+        .string()
+        .nullish()
+        .transform((text) => text ?? ''),
+      count: z.number().min(0),
+      first: time,
+      last: time,
+    }),
+  ),
+  /** The caller's clock against ours, of proven calls; positive when the caller's is behind. */
+  skew: z
+    .array(
+      z.object({
+        caller: z.string(),
+        callee: z.string(),
+        count: z.number().min(0),
+        mean_seconds: z.number(),
+        min_seconds: z.number(),
+        max_seconds: z.number(),
+      }),
+    )
+    .default([]),
+  /** Calls that found no room in the table. */
+  overflow: z.number().min(0).default(0),
+});
+
+const inboundKeys = z.array(z.object({ kid: z.string(), not_after: time.optional() }));
+
+/** `/status`. */
+export const statusSchema = z.object({
+  service: z.string(),
+  /** This host, as fleet.yaml writes it. */
+  host: z.string(),
+  phase,
+  version: z.string(),
+  /** SHA-256 of the executable that runs, hex. */
+  build: z.string(),
+  matrix: z.string(),
+  fleet: z.string(),
+  keys: z.object({
+    /** By caller: the key ids that this sidecar accepts. */
+    inbound: z.record(z.string(), inboundKeys),
+    /** By callee: the key id that this sidecar signs with. */
+    outbound: z.record(z.string(), z.object({ kid: z.string() })),
+  }),
+  uptime_seconds: z.number().min(0),
+  ready: z.boolean(),
+  workers: z.int().min(1),
+});
+
+export type DenialsDocument = z.output<typeof denialsSchema>;
+export type DenialDocument = DenialsDocument['denials'][number];
+export type SignedDocument = DenialsDocument['signed'][number];
+export type ObservedDocument = z.output<typeof observedSchema>;
+export type Observation = ObservedDocument['observations'][number];
+export type StatusDocument = z.output<typeof statusSchema>;
+export type Phase = StatusDocument['phase'];
+
+/** RFC 3339 in UTC. */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** The body of `/denials`. */
+export function denialsDocument(snapshot: TelemetrySnapshot): DenialsDocument {
+  return { denials: snapshot.denials.map(denialDocument), signed: snapshot.signed.map(signedDocument) };
+}
+
+/** One denial as it stands in `/denials` and in the log. */
+export function denialDocument(entry: DenialEntry): DenialDocument {
+  const { requestId, timeMs, ...rest } = entry;
+  return {
+    request_id: requestId,
+    time: timeText(timeMs),
+    ...(rest as Omit<DenialDocument, 'request_id' | 'time' | 'explanation'>),
+    explanation: explain(rest),
+  };
+}
+
+function signedDocument({ requestId, timeMs, components, ...rest }: SignedEntry): SignedDocument {
+  return {
+    request_id: requestId,
+    time: timeText(timeMs),
+    ...(rest as Omit<SignedDocument, 'request_id' | 'time' | 'components'>),
+    components: [...components],
+  };
+}
+
+/** A row of the table as it stands in `/observed`. */
+export function observation(row: ObservedRow): Observation {
+  return { ...row, first: timeText(row.first), last: timeText(row.last) } as Observation;
+}
+
+/** The skew of each proven caller, from the histograms. */
+export function skewOf(snapshot: TelemetrySnapshot): ObservedDocument['skew'] {
+  return snapshot.peers
+    .map(({ peer, skew }) => ({ peer, skew, count: totalOf(skew) }))
+    .filter(({ count }) => count > 0)
+    .map(({ peer, skew, count }) => ({
+      caller: peer,
+      callee: snapshot.service,
+      count,
+      mean_seconds: skew.sum / count,
+      min_seconds: skew.min,
+      max_seconds: skew.max,
+    }));
+}

@@ -1,0 +1,132 @@
+import { type Metric, Registry } from 'prom-client';
+import { reasonAt } from './call-record.ts';
+import { type Family, gauge, type Sample } from './family.ts';
+import { durationBounds, type HistogramData, skewBounds, totalOf } from './histogram.ts';
+import { processFamilies } from './process-metrics.ts';
+import type { TelemetrySnapshot } from './snapshot.ts';
+
+export interface MetricsInfo {
+  readonly phase: string;
+  readonly version: string;
+}
+
+export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** The text exposition of a snapshot; prom-client writes it, so that names and escaping are as everywhere. */
+export async function renderMetrics(snapshot: TelemetrySnapshot, info: MetricsInfo): Promise<string> {
+  const registry = new Registry();
+  for (const { name, help, type, values } of [
+    ...callFamilies(snapshot, info),
+    ...processFamilies(snapshot),
+  ]) {
+    const metric = { name, help, type, aggregator: 'sum', get: async () => ({ name, help, type, values }) };
+    registry.registerMetric(metric as unknown as Metric);
+  }
+  return registry.metrics();
+}
+
+const directions = ['inbound', 'outbound'] as const;
+
+function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] {
+  const { peers, gauges, connections } = snapshot;
+  return [
+    {
+      name: 'countersign_requests_total',
+      help: 'Calls by verdict; reason is empty when allowed, peer is unknown unless proven.',
+      type: 'counter',
+      values: peers.flatMap(({ peer, requests }) =>
+        directions.flatMap((direction, index) => outcomes(direction, peer, requests[index] as Float64Array)),
+      ),
+    },
+    {
+      name: 'countersign_request_duration_seconds',
+      help: 'Time from the first byte of a request to the end of its response.',
+      type: 'histogram',
+      values: peers.flatMap(({ peer, duration }) =>
+        directions.flatMap((direction, index) =>
+          histogram(
+            'countersign_request_duration_seconds',
+            durationBounds,
+            duration[index] as HistogramData,
+            {
+              direction,
+              peer,
+            },
+          ),
+        ),
+      ),
+    },
+    {
+      name: 'countersign_clock_skew_seconds',
+      help: "Our clock minus created of proven calls: positive when the caller's clock is behind.",
+      type: 'histogram',
+      values: peers.flatMap(({ peer, skew }) =>
+        histogram('countersign_clock_skew_seconds', skewBounds, skew, { caller: peer }),
+      ),
+    },
+    {
+      name: 'countersign_key_age_seconds',
+      help: 'Seconds since this sidecar first had the key.',
+      type: 'gauge',
+      values: gauges.keyAges.map(({ kid, seconds }) => ({ labels: { kid }, value: seconds })),
+    },
+    {
+      name: 'countersign_key_uses_total',
+      help: 'Proven inbound calls and signed outbound calls by key id.',
+      type: 'counter',
+      values: snapshot.keyUses.map(([kid, value]) => ({ labels: { kid }, value })),
+    },
+    gauge('countersign_replay_entries', 'Live nonces in the replay memory.', [
+      { labels: {}, value: gauges.replayEntries },
+    ]),
+    gauge(
+      'countersign_connections',
+      'Open connections from downstream.',
+      directions.map((direction, index) => ({ labels: { direction }, value: connections[index] as number })),
+    ),
+    gauge('countersign_phase_info', 'Which binary runs.', [{ labels: { ...info }, value: 1 }]),
+    {
+      name: 'countersign_denials_not_logged_total',
+      help: 'Denials that the log only counts in a summary.',
+      type: 'counter',
+      values: [{ labels: {}, value: snapshot.suppressedLogs }],
+    },
+    {
+      name: 'countersign_observations_dropped_total',
+      help: 'Calls that found no room in the table of observations.',
+      type: 'counter',
+      values: [{ labels: {}, value: snapshot.overflow }],
+    },
+  ];
+}
+
+function outcomes(direction: string, peer: string, counts: Float64Array): Sample[] {
+  const samples: Sample[] = [];
+  counts.forEach((value, outcome) => {
+    if (value === 0) return;
+    const verdict = outcome === 0 ? 'allowed' : 'denied';
+    samples.push({ labels: { direction, peer, verdict, reason: reasonAt(outcome) }, value });
+  });
+  return samples;
+}
+
+function histogram(
+  name: string,
+  bounds: readonly number[],
+  data: HistogramData,
+  labels: Readonly<Record<string, string>>,
+): Sample[] {
+  const total = totalOf(data);
+  if (total === 0) return [];
+  let upTo = 0;
+  const buckets = bounds.map((le, index): Sample => {
+    upTo += data.counts[index] as number;
+    return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: upTo };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: total },
+    { metricName: `${name}_sum`, labels, value: data.sum },
+    { metricName: `${name}_count`, labels, value: total },
+  ];
+}
