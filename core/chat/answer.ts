@@ -1,0 +1,77 @@
+import type { Message } from './message.ts';
+
+interface Delta {
+  readonly content?: unknown;
+  readonly tool_calls?: unknown;
+}
+
+interface Choice {
+  readonly index?: unknown;
+  readonly delta?: Delta;
+  readonly message?: Message;
+  readonly finish_reason?: unknown;
+}
+
+/** What we read of a completion or of one chunk of it. */
+export interface Completion {
+  readonly id?: unknown;
+  readonly model?: unknown;
+  readonly choices?: readonly Choice[];
+  readonly usage?: { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown } | null;
+  readonly error?: unknown;
+}
+
+interface ToolCall {
+  id?: string;
+  type: string;
+  function: { name: string; arguments: string };
+}
+
+/** Puts an answer together from its streamed chunks. Pure. */
+export class Answer {
+  #text = '';
+  readonly #toolCalls: ToolCall[] = [];
+  finishReason: string | undefined;
+  usage: Completion['usage'];
+
+  /** Takes in one chunk and returns the text that it adds. Only the first choice counts. */
+  add(chunk: Completion): string {
+    if (chunk.usage !== null && chunk.usage !== undefined) this.usage = chunk.usage;
+    const choice = chunk.choices?.find(({ index }) => (index ?? 0) === 0);
+    if (choice === undefined) return '';
+    if (typeof choice.finish_reason === 'string') this.finishReason = choice.finish_reason;
+    for (const call of toolCallsOf(choice.delta)) this.#addToolCall(call);
+    const text = choice.delta?.content;
+    if (typeof text !== 'string') return '';
+    this.#text += text;
+    return text;
+  }
+
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The whole message, as it is stored. */
+  get message(): Message {
+    if (this.#toolCalls.length === 0) return { role: 'assistant', content: this.#text };
+    return {
+      role: 'assistant',
+      content: this.#text === '' ? null : this.#text,
+      tool_calls: this.#toolCalls.filter((call) => call !== undefined),
+    };
+  }
+
+  #addToolCall(part: Record<string, unknown>): void {
+    const index = typeof part.index === 'number' && part.index >= 0 && part.index < 128 ? part.index : 0;
+    const fn = (part.function ?? {}) as Record<string, unknown>;
+    this.#toolCalls[index] ??= { type: 'function', function: { name: '', arguments: '' } };
+    const call = this.#toolCalls[index];
+    if (typeof part.id === 'string') call.id = part.id;
+    if (typeof fn.name === 'string') call.function.name += fn.name;
+    if (typeof fn.arguments === 'string') call.function.arguments += fn.arguments;
+  }
+}
+
+function toolCallsOf(delta: Delta | undefined): Record<string, unknown>[] {
+  return Array.isArray(delta?.tool_calls) ? (delta.tool_calls as Record<string, unknown>[]) : [];
+}

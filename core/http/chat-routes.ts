@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Chat } from '../chat/chat.ts';
+import { type ChatRequest, chatRequestSchema, namedSession } from '../chat/request.ts';
+import { CoreError } from '../errors.ts';
+import { describeError } from './errors.ts';
+import type { ZodTypes } from './schemas.ts';
+
+const openAiError = z.object({
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string().nullable(),
+  }),
+});
+
+export interface ChatRoutesOptions {
+  readonly chat: Chat;
+  readonly models: readonly string[];
+  /** A whole turn may take this long. */
+  readonly turnMs: number;
+  /** Aborted when running turns have to end: the service stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** `POST /v1/chat/completions` and `GET /v1/models`, as OpenAI clients expect them. */
+export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  const created = Math.floor(Date.now() / 1000);
+
+  app.post(
+    '/v1/chat/completions',
+    {
+      schema: {
+        tags: ['chat'],
+        summary: 'Answer a conversation',
+        description:
+          'As in the OpenAI API. A session is named by X-Session-ID or metadata.session_id: its history is put before the new messages, and the turn is kept. Without one the call is stateless.',
+        body: chatRequestSchema,
+        headers: z.looseObject({
+          'x-session-id': z.string().optional(),
+          'idempotency-key': z.string().min(1).max(255).optional(),
+        }),
+        response: { 200: z.unknown(), '4xx': openAiError, '5xx': openAiError },
+      },
+    },
+    async (request, reply) => {
+      namedSession(request.body, request.headers['x-session-id']);
+      const ended = endsWith(reply, options);
+      try {
+        if (request.body.stream !== true) return await options.chat.complete(request.body, ended.signal);
+        await stream(request, reply, options.chat, request.body, ended.signal);
+        return reply;
+      } catch (error) {
+        if (!ended.clientGone()) throw error;
+        return reply.hijack();
+      } finally {
+        ended.clear();
+      }
+    },
+  );
+
+  const modelSchema = z.object({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.int(),
+    owned_by: z.string(),
+  });
+  const toModel = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'countersign' });
+
+  app.get(
+    '/v1/models',
+    {
+      schema: {
+        tags: ['chat'],
+        summary: 'The models that llm_models.yaml names',
+        response: { 200: z.object({ object: z.literal('list'), data: z.array(modelSchema) }) },
+      },
+    },
+    async () => ({ object: 'list' as const, data: options.models.map(toModel) }),
+  );
+  app.get(
+    '/v1/models/:model',
+    {
+      schema: {
+        tags: ['chat'],
+        summary: 'One model',
+        params: z.object({ model: z.string() }),
+        response: { 200: modelSchema, '4xx': openAiError },
+      },
+    },
+    async ({ params: { model } }) => {
+      if (options.models.includes(model)) return toModel(model);
+      throw new CoreError('not_found', `no model ${model}; there are ${options.models.join(', ')}`);
+    },
+  );
+}
+
+async function stream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  chat: Chat,
+  body: ChatRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const pieces = await chat.stream(body, signal);
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-request-id': request.id,
+  });
+  try {
+    for await (const piece of pieces) {
+      if (!raw.write(piece)) await once(raw, 'drain', { signal });
+    }
+  } catch (error) {
+    if (raw.destroyed) return;
+    // The head is gone: clients find the error in the stream, which then ends without [DONE].
+    raw.write(`data: ${JSON.stringify(describeError(error, request).body)}\n\n`);
+  }
+  raw.end();
+}
+
+/** The one signal of everything that can end a turn early. */
+function endsWith(reply: FastifyReply, { turnMs, stopping }: ChatRoutesOptions) {
+  const controller = new AbortController();
+  let clientGone = false;
+  const onClose = () => {
+    if (reply.raw.writableFinished) return;
+    clientGone = true;
+    controller.abort();
+  };
+  const onStop = () => controller.abort(new CoreError('shutting_down', 'the service is stopping; try again'));
+  const timer = setTimeout(
+    () => controller.abort(new CoreError('model_timeout', `the turn took longer than ${turnMs} ms`)),
+    turnMs,
+  );
+  reply.raw.once('close', onClose);
+  stopping.addEventListener('abort', onStop, { once: true });
+  if (stopping.aborted) onStop();
+  return {
+    signal: controller.signal,
+    clientGone: () => clientGone,
+    clear() {
+      clearTimeout(timer);
+      reply.raw.off('close', onClose);
+      stopping.removeEventListener('abort', onStop);
+    },
+  };
+}

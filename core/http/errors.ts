@@ -1,0 +1,44 @@
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
+import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '../errors.ts';
+import { ModelRefusal } from '../llm/client.ts';
+
+/** The one place where errors become answers, all in OpenAI's shape. */
+export function useOpenAiErrors(app: FastifyInstance): void {
+  app.setErrorHandler(async (error, request, reply) => {
+    const { status, body } = describeError(error, request);
+    return reply.code(status).send(body);
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const error = new CoreError(
+      'not_found',
+      `found ${request.method} ${request.url.split('?', 1)[0]}, expected a route of this service: /openapi.json lists them`,
+    );
+    return reply.code(error.status).send(toOpenAiError(error));
+  });
+}
+
+/** Status and body for an error; those that are our own fault are logged in full. */
+export function describeError(
+  thrown: unknown,
+  request: FastifyRequest,
+): { status: number; body: OpenAiError } {
+  if (thrown instanceof ModelRefusal) return { status: thrown.status, body: thrown.body };
+  const error = thrown instanceof CoreError ? thrown : (fromFastify(thrown as FastifyError) ?? thrown);
+  const status = error instanceof CoreError ? error.status : 500;
+  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  return { status, body: toOpenAiError(error) };
+}
+
+const fastifyCodes: Readonly<Record<string, CoreErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+};
+
+function fromFastify(error: FastifyError): CoreError | undefined {
+  if (error.cause instanceof CoreError) return error.cause;
+  const code = fastifyCodes[error.code];
+  if (code !== undefined) return new CoreError(code, error.message, { cause: error });
+  const { statusCode } = error;
+  if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return undefined;
+  return new CoreError('invalid_request', error.message, { cause: error });
+}

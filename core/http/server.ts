@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { Registry } from 'prom-client';
+import { useOpenAiErrors } from './errors.ts';
+import { useMetrics } from './metrics.ts';
+import { useOpenApi } from './openapi.ts';
+import { useZod } from './schemas.ts';
+
+/** Longest JSON body: far more than any model's window takes. */
+const bodyLimitBytes = 4 * 1024 * 1024;
+const requestIdForm = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** The HTTP server with what every route shares: validation, errors, request log, metrics, OpenAPI page. */
+export async function buildServer(
+  logger: FastifyBaseLogger,
+  registry: Registry,
+  version: string,
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    bodyLimit: bodyLimitBytes,
+    // A client that dawdles over its head or body must not hold a connection for ever.
+    requestTimeout: 300_000,
+    forceCloseConnections: 'idle',
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && requestIdForm.test(given) ? given : randomUUID();
+    },
+  });
+  useZod(app);
+  useOpenAiErrors(app);
+  useMetrics(app, registry, version);
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        caller: request.headers['x-service-id'],
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.raw.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'request',
+    );
+  });
+  await useOpenApi(app, version);
+  return app;
+}

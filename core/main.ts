@@ -1,0 +1,56 @@
+import { Command, CommanderError } from 'commander';
+import { destination, pino } from 'pino';
+import { ConfigError } from '../config/load.ts';
+import { thisBuild } from '../config/program.ts';
+import { loadCoreConfig } from './config/core-config.ts';
+import { loadLlmModels } from './config/llm-models.ts';
+import { startCore } from './service.ts';
+
+/** Exit codes of sysexits.h. */
+const exit = { ok: 0, usage: 64, fault: 70, config: 78 } as const;
+
+const { version } = thisBuild();
+const program = new Command('countersign-core')
+  .description('The core service: chat with session memory, conversation files.')
+  .version(version)
+  .requiredOption('--config <file>', 'core.yaml')
+  .allowExcessArguments(false)
+  .exitOverride()
+  .action(({ config }: { config: string }) => run(config));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+async function run(file: string): Promise<void> {
+  const config = await loadCoreConfig(file);
+  const models = await loadLlmModels(config.models.file);
+  // Asynchronous: a slow reader of the log must not block the event loop.
+  const sink = destination({ dest: 1, sync: false });
+  const log = pino({ base: { service: 'core', pid: process.pid } }, sink);
+  const service = await startCore(config, models, log, version);
+  log.info({ address: service.address.address, port: service.address.port, version }, 'listening');
+
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  log.info('stopping');
+  await service.close();
+  log.info('stopped');
+  sink.flushSync();
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return exit.config;
+  }
+  const { message, code, syscall } = error as NodeJS.ErrnoException;
+  process.stderr.write(
+    `countersign-core: ${syscall === 'listen' && code === 'EADDRINUSE' ? `${message}: stop what listens there, or change listen in core.yaml` : ((error as Error).stack ?? message)}\n`,
+  );
+  return exit.fault;
+}
