@@ -1,0 +1,198 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { Guest } from './guest.ts';
+import { controlAddress, FleetNetwork } from './network.ts';
+import { attempt, type Finished, type RunOptions, run } from './run-command.ts';
+
+export const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+/** Where hosts see the repository, read-only: the sample services and the Node that runs them. */
+const inside = '/opt/fleet-test';
+const node = `${inside}/node_modules/node-linux-${process.arch}/bin/node`;
+
+interface Inventory {
+  readonly all: { readonly children: Record<string, { hosts?: Record<string, { ansible_host?: string }> }> };
+}
+
+/** Six hosts and the control host beside them. */
+export class Fleet {
+  readonly guests: readonly Guest[];
+  readonly network: FleetNetwork;
+  /** The control host's folder: ssh keys, its inventory, what the operator keeps. */
+  readonly control: string;
+  readonly #folder: string;
+
+  private constructor(folder: string, network: FleetNetwork, guests: readonly Guest[]) {
+    this.#folder = folder;
+    this.control = join(folder, 'control');
+    this.network = network;
+    this.guests = guests;
+  }
+
+  /** Makes the hosts of the example inventory; none is booted yet. */
+  static async make(id: string, folder: string, image: string): Promise<Fleet> {
+    const network = new FleetNetwork(id);
+    const control = join(folder, 'control');
+    await mkdir(control, { recursive: true, mode: 0o700 });
+    await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'operator', '-f', join(control, 'ssh')]);
+    const authorizedKey = (await readFile(join(control, 'ssh.pub'), 'utf8')).trim();
+    await network.open();
+    const guests: Guest[] = [];
+    for (const [name, address] of await inventoryAddresses()) {
+      const guest = new Guest({
+        name,
+        address,
+        image,
+        folder: join(folder, name),
+        networkNamespace: await network.join(name, address),
+        cgroup: `${id}-${name}`,
+        authorizedKey,
+        binds: { [repository]: inside },
+      });
+      await guest.prepare();
+      guests.push(guest);
+    }
+    const fleet = new Fleet(folder, network, guests);
+    await fleet.#settleControl();
+    return fleet;
+  }
+
+  guest(name: string): Guest {
+    const guest = this.guests.find((candidate) => candidate.name === name);
+    if (guest === undefined) throw new Error(`no host ${name} in the inventory`);
+    return guest;
+  }
+
+  /** Boots the named hosts (default: all) and waits until ssh answers. */
+  async boot(names: readonly string[] = this.guests.map(({ name }) => name)): Promise<void> {
+    const guests = names.map((name) => this.guest(name));
+    await Promise.all(guests.map((guest) => guest.boot()));
+    await Promise.all(guests.map((guest) => this.#answers(guest)));
+  }
+
+  /** Reboots a host as its operator would, with `systemctl reboot` in it. */
+  async reboot(name: string): Promise<void> {
+    await this.ssh(name, 'systemctl reboot').catch(() => {});
+    await this.guest(name).ended();
+    await this.guest(name).kill();
+    await this.boot([name]);
+  }
+
+  /** A shell command on a host. @throws {Error} unless it ends with 0 */
+  async ssh(name: string, command: string, options: RunOptions = {}): Promise<string> {
+    return run(this.#sshCommand(name, command), options);
+  }
+
+  async trySsh(name: string, command: string): Promise<Finished> {
+    return attempt(this.#sshCommand(name, command), { limitMs: 60_000 });
+  }
+
+  /** Runs a playbook of the collection from the control host, as an operator would. */
+  async play(book: string, ...args: readonly string[]): Promise<Finished & { seconds: number }> {
+    const started = Date.now();
+    const command = [
+      'ansible-playbook',
+      '-i',
+      join(this.control, 'inventory'),
+      `playbooks/${book}.yml`,
+      ...args,
+    ];
+    const finished = await attempt(this.network.controlCommand(command), {
+      cwd: join(repository, 'ansible'),
+      env: this.#ansibleEnvironment(),
+      limitMs: 900_000,
+    });
+    await writeFile(join(this.#folder, `${book}-${started}.log`), finished.stdout + finished.stderr);
+    return { ...finished, seconds: (Date.now() - started) / 1000 };
+  }
+
+  /** A command of the operator's on the control host, in its folder. */
+  async operator(...command: readonly string[]): Promise<Finished> {
+    return attempt(this.network.controlCommand(command), { cwd: this.control });
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all(this.guests.map((guest) => guest.remove()));
+    await this.network.close();
+  }
+
+  #sshCommand(name: string, command: string): string[] {
+    return this.network.controlCommand([
+      'ssh',
+      '-F',
+      join(this.control, 'ssh_config'),
+      `root@${this.guest(name).address}`,
+      command,
+    ]);
+  }
+
+  #ansibleEnvironment(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      HOME: this.control,
+      ANSIBLE_SSH_ARGS: `-F ${join(this.control, 'ssh_config')} -o ControlMaster=auto -o ControlPersist=60s`,
+      ANSIBLE_SSH_CONTROL_PATH_DIR: join(this.control, 'cp'),
+      ANSIBLE_LOCAL_TEMP: join(this.control, 'tmp'),
+      ANSIBLE_PIPELINING: '1',
+      ANSIBLE_NOCOLOR: '1',
+    };
+  }
+
+  async #answers(guest: Guest): Promise<void> {
+    const until = Date.now() + 60_000;
+    for (;;) {
+      const answer = await this.trySsh(guest.name, 'systemctl is-system-running --wait; true');
+      if (answer.status === 0) return;
+      if (Date.now() > until) {
+        const console = await readFile(join(this.#folder, guest.name, 'console.log'), 'utf8').catch(() => '');
+        throw new Error(`${guest.name} does not answer on ssh: ${answer.stderr}\n${console.slice(-2000)}`);
+      }
+    }
+  }
+
+  async #settleControl(): Promise<void> {
+    const known = await Promise.all(
+      this.guests.map(async (guest) => `${guest.address} ${await guest.hostKey()}\n`),
+    );
+    await writeFile(join(this.control, 'known_hosts'), known.join(''));
+    await writeFile(
+      join(this.control, 'ssh_config'),
+      [
+        'Host *',
+        `  IdentityFile ${join(this.control, 'ssh')}`,
+        `  UserKnownHostsFile ${join(this.control, 'known_hosts')}`,
+        '  User root',
+        '  BatchMode yes',
+        '  ConnectTimeout 5',
+        '  ServerAliveInterval 5',
+        '',
+      ].join('\n'),
+    );
+    await cp(join(repository, 'ansible/inventory'), join(this.control, 'inventory'), { recursive: true });
+  }
+}
+
+/** Host → address, from the example inventory that ships with the collection. */
+async function inventoryAddresses(): Promise<[string, string][]> {
+  const text = await readFile(join(repository, 'ansible/inventory/hosts.yml'), 'utf8');
+  const { children } = (parse(text) as Inventory).all;
+  const hosts = Object.values(children).flatMap(({ hosts = {} }) => Object.entries(hosts));
+  const addresses = hosts.flatMap(([name, host]): [string, string][] =>
+    host?.ansible_host === undefined ? [] : [[name, host.ansible_host]],
+  );
+  return [...new Map(addresses)];
+}
+
+/** Where the control host stands, for services of the fleet that it reaches. */
+export { controlAddress, inside, node };
+
+/** A fresh folder for one run. */
+export async function runFolder(): Promise<string> {
+  await mkdir('/var/tmp', { recursive: true });
+  return mkdtemp('/var/tmp/countersign-fleet-');
+}
+
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}

@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { appendFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeCgroup, processesIn, removeCgroup } from './cgroup.ts';
+import { run } from './run-command.ts';
+
+export interface GuestPlan {
+  readonly name: string;
+  readonly address: string;
+  /** The image's root folder; never written to. */
+  readonly image: string;
+  /** An empty folder for what this host writes. */
+  readonly folder: string;
+  readonly networkNamespace: string;
+  readonly cgroup: string;
+  readonly authorizedKey: string;
+  /** Folders shown inside, read-only: outside → inside. */
+  readonly binds: Readonly<Record<string, string>>;
+}
+
+/** Units of Debian's that have no work in a guest, or would start what only one host runs. */
+const masked = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'getty@tty1.service',
+  'console-getty.service',
+];
+
+/** One host of the fleet: a Debian system with its own init, in systemd-nspawn, over an overlay of the image. */
+export class Guest {
+  readonly name: string;
+  readonly address: string;
+  /** The host's root folder as the machine sees it. */
+  readonly root: string;
+  readonly #plan: GuestPlan;
+  #cgroup: string[] = [];
+  #process: ChildProcess | undefined;
+
+  constructor(plan: GuestPlan) {
+    this.#plan = plan;
+    this.name = plan.name;
+    this.address = plan.address;
+    this.root = join(plan.folder, 'root');
+  }
+
+  /** Makes the overlay with an ssh host key and an empty machine id. */
+  async prepare(): Promise<void> {
+    const { folder, image } = this.#plan;
+    for (const name of ['upper', 'work', 'root']) await mkdir(join(folder, name), { recursive: true });
+    const layers = `lowerdir=${image},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
+    await run(['mount', '-t', 'overlay', 'overlay', '-o', layers, this.root]);
+    await this.write('etc/machine-id', '');
+    await this.write('etc/hostname', `${this.name}\n`);
+    await this.write('etc/hosts', `127.0.0.1 localhost ${this.name}\n`);
+    await this.write('root/.ssh/authorized_keys', `${this.#plan.authorizedKey}\n`, 0o600);
+    const hostKey = join(this.root, 'etc/ssh/ssh_host_ed25519_key');
+    await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', this.name, '-f', hostKey]);
+    for (const unit of masked) {
+      await symlink('/dev/null', join(this.root, 'etc/systemd/system', unit)).catch(() => {});
+    }
+  }
+
+  /** The host's public ssh key, for known_hosts. */
+  async hostKey(): Promise<string> {
+    return (await readFile(join(this.root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')).trim();
+  }
+
+  /** Writes a file of the host from outside. */
+  async write(path: string, text: string, mode = 0o644): Promise<void> {
+    const file = join(this.root, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text, { mode });
+  }
+
+  async append(path: string, text: string): Promise<void> {
+    await appendFile(join(this.root, path), text);
+  }
+
+  /** Starts the host's init. It is up when it answers; nothing waits for that here. */
+  async boot(): Promise<void> {
+    this.#cgroup = await makeCgroup(this.#plan.cgroup);
+    const enter = this.#cgroup.map((folder) => `echo $$ > ${folder}/cgroup.procs`).join(' && ');
+    const nspawn = [
+      'systemd-nspawn',
+      '--quiet',
+      '--register=no',
+      '--keep-unit',
+      `--machine=${this.#plan.cgroup}`,
+      '-D',
+      this.root,
+      `--network-namespace-path=${this.#plan.networkNamespace}`,
+      '--resolv-conf=off',
+      '--timezone=off',
+      '--link-journal=no',
+      '--console=pipe',
+      ...Object.entries(this.#plan.binds).map(([outside, inside]) => `--bind-ro=${outside}:${inside}`),
+      '--boot',
+    ];
+    const child = spawn('sh', ['-c', `${enter} && exec "$@"`, 'sh', ...nspawn], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const console = createWriteStream(join(this.#plan.folder, 'console.log'), { flags: 'a' });
+    child.stdout.pipe(console, { end: false });
+    child.stderr.pipe(console, { end: false });
+    this.#process = child;
+  }
+
+  /** Waits until the host's init has ended, as after `systemctl reboot` inside. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await once(child, 'exit');
+  }
+
+  /** Ends everything that runs in the host at once. */
+  async kill(): Promise<void> {
+    if (this.#process === undefined) return;
+    this.#process.kill('SIGKILL');
+    await this.ended();
+    for (let round = 0; round < 50; round += 1) {
+      const left = await processesIn(this.#cgroup);
+      if (left.length === 0) break;
+      for (const pid of left) tryKill(pid);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.#process = undefined;
+    await removeCgroup(this.#cgroup);
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    await run(['umount', '-l', this.root]).catch(() => {});
+    await rm(this.#plan.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+function tryKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}

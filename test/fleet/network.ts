@@ -1,0 +1,69 @@
+import { run } from './run-command.ts';
+
+/** The bridge's own address: where the control host (Ansible, ssh) stands. */
+export const controlAddress = '172.16.168.1';
+
+/**
+ * The network of the fleet. The bridge lives in a namespace of its own, the control namespace, and every host has
+ * another, joined to it by a veth pair: no packet meets an interface of the machine itself.
+ */
+export class FleetNetwork {
+  readonly control: string;
+  readonly #id: string;
+  readonly #made: string[] = [];
+
+  /** @param id a few letters that tell this run's namespaces from another's */
+  constructor(id: string) {
+    this.#id = id;
+    this.control = `${id}-control`;
+  }
+
+  async open(): Promise<void> {
+    await this.#namespace(this.control);
+    await this.inControl(['ip', 'link', 'add', 'br0', 'type', 'bridge']);
+    await this.inControl(['ip', 'address', 'add', `${controlAddress}/24`, 'dev', 'br0']);
+    await this.inControl(['ip', 'link', 'set', 'br0', 'up']);
+  }
+
+  /** Makes the namespace of a host with `address` on its eth0. @returns its path, as systemd-nspawn wants it */
+  async join(host: string, address: string): Promise<string> {
+    const name = `${this.#id}-${host}`;
+    await this.#namespace(name);
+    const port = portOf(address);
+    const pair = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name];
+    await this.inControl(['ip', 'link', 'add', port, ...pair]);
+    await this.inControl(['ip', 'link', 'set', port, 'master', 'br0', 'up']);
+    const inside = ['ip', '-n', name];
+    await run([...inside, 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+    await run([...inside, 'link', 'set', 'eth0', 'up']);
+    return `/run/netns/${name}`;
+  }
+
+  /** Cuts the host's cable, or mends it. */
+  async cable(address: string, state: 'up' | 'down'): Promise<void> {
+    await this.inControl(['ip', 'link', 'set', portOf(address), state]);
+  }
+
+  /** A command as the control host runs it. */
+  controlCommand(command: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', this.control, ...command];
+  }
+
+  async inControl(command: readonly string[]): Promise<string> {
+    return run(this.controlCommand(command));
+  }
+
+  async close(): Promise<void> {
+    for (const name of this.#made.toReversed()) await run(['ip', 'netns', 'delete', name]).catch(() => {});
+  }
+
+  async #namespace(name: string): Promise<void> {
+    await run(['ip', 'netns', 'add', name]);
+    this.#made.push(name);
+    await run(['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+  }
+}
+
+function portOf(address: string): string {
+  return `port${address.slice(address.lastIndexOf('.') + 1)}`;
+}
