@@ -144,11 +144,22 @@ function toProblems(source: Source, issue: z.core.$ZodIssue): Problem[] {
       expected: 'only the keys that the documentation names',
     }));
   }
+  if (issue.code === 'invalid_key') {
+    return [
+      {
+        file: source.file,
+        ...source.place(issue.path, 'key'),
+        path: issue.path.join('.'),
+        found: `the key ${describe(issue.path.at(-1))}`,
+        expected: issue.issues.map((fault) => fault.message).join(', '),
+      },
+    ];
+  }
   const found = valueAt(source.data, issue.path);
   return [
     {
       file: source.file,
-      ...source.place(issue.path, issue.code === 'invalid_key' ? 'key' : 'value'),
+      ...source.place(issue.path),
       path: issue.path.join('.'),
       found: describe(found),
       expected: issue.message.replace(/^Invalid input: expected /, ''),

@@ -8,7 +8,7 @@ interface Leaf {
 }
 
 interface Branch {
-  readonly literals: Map<string, Branch>;
+  literals: Map<string, Branch> | undefined;
   star: Branch | undefined;
   end: Leaf | undefined;
   /** Rules whose `**` stands here. */
@@ -43,7 +43,7 @@ export class Matcher {
 }
 
 function branch(): Branch {
-  return { literals: new Map(), star: undefined, end: undefined, tail: undefined };
+  return { literals: undefined, star: undefined, end: undefined, tail: undefined };
 }
 
 function insert(root: Branch, rule: Rule): void {
@@ -53,6 +53,7 @@ function insert(root: Branch, rule: Rule): void {
       at.star ??= branch();
       at = at.star;
     } else {
+      at.literals ??= new Map();
       const next = at.literals.get(segment) ?? branch();
       at.literals.set(segment, next);
       at = next;
@@ -70,7 +71,7 @@ function walk(at: Branch, method: string, path: string, from: number): Rule | un
   if (from > path.length) return choose(at.end, method) ?? choose(at.tail, method);
   const slash = path.indexOf('/', from);
   const to = slash === -1 ? path.length : slash;
-  const next = at.literals.size === 0 ? undefined : at.literals.get(path.slice(from, to));
+  const next = at.literals?.get(path.slice(from, to));
   let rule: Rule | undefined;
   if (next !== undefined) rule = walk(next, method, path, to + 1);
   if (rule === undefined && at.star !== undefined && to > from) rule = walk(at.star, method, path, to + 1);
@@ -87,7 +88,7 @@ function covering(at: Branch, rule: Rule, index: number): Rule | undefined {
   if (byTail !== undefined) return byTail;
   const segment = rule.segments[index];
   if (segment === undefined) return rule.tail ? undefined : coveringLeaf(at.end, rule);
-  const literal = segment === '*' ? undefined : at.literals.get(segment);
+  const literal = segment === '*' ? undefined : at.literals?.get(segment);
   const byLiteral = literal && covering(literal, rule, index + 1);
   if (byLiteral !== undefined) return byLiteral;
   return at.star !== undefined && segment !== '' ? covering(at.star, rule, index + 1) : undefined;

@@ -94,7 +94,7 @@ function pathDifference(rule: Rule, segments: readonly string[], path: string) {
       segments[at] === undefined ? `no segment ${at + 1}` : `segment ${at + 1} ${quote(segments[at])}`;
   };
   if (segments.length === 0) {
-    return { cost: rule.segments.length, expected: 'a path that starts with a slash', received: quote(path) };
+    return { cost: 10, expected: 'a path that starts with a slash', received: quote(path) };
   }
   for (const [index, wanted] of rule.segments.entries()) {
     const has = segments[index];
