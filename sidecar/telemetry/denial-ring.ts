@@ -1,7 +1,7 @@
 import type { Reason } from '../errors.ts';
 import type { ComponentHash, Denial } from '../policy/verdict.ts';
 import type { CallRecord, Direction } from './call-record.ts';
-import { detach } from './detach.ts';
+import { detach, detachText } from './detach.ts';
 
 /** One refused call (or one that would have been refused); time in milliseconds since the epoch. */
 export interface DenialEntry {
@@ -74,7 +74,7 @@ export function denialEntry(
     method: detach(call.method, 64),
     path: detach(call.path),
     reason,
-    detail: detach(denial.detail),
+    detail: detachText(denial.detail),
     disposition: call.disposition,
     status: call.status,
   };
@@ -82,9 +82,9 @@ export function denialEntry(
   else if (claimed !== undefined) entry.claimed = detach(claimed, 64);
   if (call.kid !== undefined) entry.kid = detach(call.kid, 128);
   if ('reason' in denial) {
-    if (denial.rule !== undefined) entry.rule = detach(denial.rule);
-    if (denial.expected !== undefined) entry.expected = detach(denial.expected);
-    if (denial.received !== undefined) entry.received = detach(denial.received);
+    if (denial.rule !== undefined) entry.rule = detachText(denial.rule);
+    if (denial.expected !== undefined) entry.expected = detachText(denial.expected);
+    if (denial.received !== undefined) entry.received = detachText(denial.received);
     if (denial.components !== undefined) entry.components = denial.components;
   }
   return entry as unknown as DenialEntry;

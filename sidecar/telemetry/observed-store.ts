@@ -16,7 +16,8 @@ import type { TelemetrySnapshot } from './snapshot.ts';
 const fileName = 'observed.json';
 /** What a process that drains still counts after it handed the state over: the next one adds it up. */
 const lateFile = /^observed-late-\d+\.json$/;
-const mostObservations = 20_000;
+const mostObservations = 5000;
+const rowsPerWrite = 200;
 const forgottenAfterMs = 90 * 24 * 3600 * 1000;
 
 interface ObservedStoreOptions {
@@ -78,8 +79,8 @@ export class ObservedStore {
     return addDocuments(this.#base, this.#live(snapshot), this.#phase, this.#now());
   }
 
-  /** Saves now, and then every `everyMs`, until handed over or closed. */
-  saveRegularly(snapshot: () => Promise<TelemetrySnapshot>, everyMs = 10_000): void {
+  /** Saves every `everyMs`, until handed over or closed. */
+  saveRegularly(snapshot: () => Promise<TelemetrySnapshot>, everyMs = 30_000): void {
     const save = () =>
       snapshot()
         .then((taken) => this.save(taken))
@@ -159,9 +160,6 @@ function empty(phase: Phase, nowMs: number): ObservedDocument {
   };
 }
 
-const keyOf = (o: Observation) =>
-  rowKey(o.direction, o.caller, o.claimed, o.callee, o.method, o.path, o.reason);
-
 // Times that this module writes are all in UTC and of one length, so their order is that of their text.
 const earlier = (one: string, two: string) => (one <= two ? one : two);
 const later = (one: string, two: string) => (one > two ? one : two);
@@ -175,10 +173,10 @@ export function addDocuments(
 ): ObservedDocument {
   const rows = new Map<string, Observation>();
   for (const row of [...one.observations, ...two.observations]) {
-    const other = rows.get(keyOf(row));
-    if (other === undefined) rows.set(keyOf(row), row);
+    const other = rows.get(rowKey(row));
+    if (other === undefined) rows.set(rowKey(row), row);
     else
-      rows.set(keyOf(row), {
+      rows.set(rowKey(row), {
         ...other,
         count: other.count + row.count,
         first: earlier(other.first, row.first),
@@ -223,12 +221,12 @@ function addSkew(one: ObservedDocument['skew'], two: ObservedDocument['skew']): 
 
 /** The calls that `now` counts beyond `then`. */
 function subtract(now: ObservedDocument, then: ObservedDocument): ObservedDocument {
-  const before = new Map(then.observations.map((row) => [keyOf(row), row.count]));
+  const before = new Map(then.observations.map((row) => [rowKey(row), row.count]));
   return {
     ...now,
     recorded_seconds: { logging: 0, enforcing: 0 },
     observations: now.observations
-      .map((row) => ({ ...row, count: row.count - (before.get(keyOf(row)) ?? 0) }))
+      .map((row) => ({ ...row, count: row.count - (before.get(rowKey(row)) ?? 0) }))
       .filter((row) => row.count > 0),
     skew: [],
     overflow: now.overflow - then.overflow,
@@ -239,7 +237,14 @@ async function writeAtomically(file: string, document: ObservedDocument): Promis
   const unfinished = `${file}.${process.pid}.tmp`;
   const handle = await open(unfinished, 'w', 0o600);
   try {
-    await handle.writeFile(`${JSON.stringify(document)}\n`);
+    const { observations, ...rest } = document;
+    await handle.write(`${JSON.stringify(rest).slice(0, -1)},"observations":[`);
+    // In pieces, so that a large table does not hold up the event loop.
+    for (let from = 0; from < observations.length; from += rowsPerWrite) {
+      const text = JSON.stringify(observations.slice(from, from + rowsPerWrite)).slice(1, -1);
+      await handle.write(from === 0 ? text : `,${text}`);
+    }
+    await handle.write(']}\n');
     await handle.sync();
   } finally {
     await handle.close();

@@ -1,6 +1,7 @@
+import type { Reason } from '../errors.ts';
 import { pathTemplate } from '../policy/path-template.ts';
 import { type CallRecord, type Direction, outcomeOf, reasonAt } from './call-record.ts';
-import { detach } from './detach.ts';
+import { detach, detachText } from './detach.ts';
 
 /** Calls of one kind, counted; times in milliseconds since the epoch. */
 export interface ObservedRow {
@@ -15,57 +16,43 @@ export interface ObservedRow {
   /** The first raw path that was seen, to judge the row anew by another matrix. */
   readonly example: string;
   readonly verdict: 'allowed' | 'denied';
-  readonly reason: string;
+  readonly reason: Reason | '';
   count: number;
   readonly first: number;
   last: number;
 }
 
-/** Most rows of one caller, proven or not, to one callee: nobody can crowd out anybody else. */
-export const mostRowsPerPair = 1000;
-/** Most rows of all callers that proved nothing, whatever they claim. */
-export const mostUnprovenRows = 1000;
-const mostRows = 20_000;
-const pathsPerGeneration = 4096;
+/** Most rows of one caller to one callee, and of all that proved nothing: nobody can crowd out anybody else. */
+export const mostRowsPerPair = 500;
+const longestPath = 1024;
+const mostRows = 5000;
+const perGeneration = 4096;
+const recentRows = 8;
 
-interface KnownPath {
-  readonly path: string;
+interface Route {
   readonly template: string;
-  /** The row that the last call on this path belonged to: most calls repeat it. */
-  row: ObservedRow | undefined;
-  outcome: number;
+  /** Rows that calls on this route lately belonged to: most calls repeat one of them. */
+  readonly recent: ObservedRow[];
+  next: number;
 }
 
 /** What was called by whom, with which outcome: bounded, for `report`, `matrix suggest` and the gate. */
 export class ObservedTable {
   readonly #rows = new Map<string, ObservedRow>();
   readonly #rowsOfPair = new Map<string, number>();
-  #paths = new Map<string, KnownPath>();
-  #olderPaths = new Map<string, KnownPath>();
+  readonly #routeOfPath = new RecentMap<Route>();
+  readonly #routes = new RecentMap<Route>();
   /** Calls that found no room for a row of their own. */
   overflow = 0;
 
-  /** Hot path: one map lookup when the call repeats the last one on its path. */
+  /** Hot path: one map lookup and a short search when the call repeats one on its path. */
   add(call: CallRecord, claimed: string | undefined, nowMs: number): void {
-    const known = this.#known(call.path);
-    const outcome = outcomeOf(call.verdict);
-    let row = known.row;
-    if (
-      row === undefined ||
-      known.outcome !== outcome ||
-      row.caller !== call.caller ||
-      row.claimed !== claimed ||
-      row.callee !== call.callee ||
-      row.direction !== call.direction ||
-      row.method !== call.method
-    ) {
-      row = this.#row(call, claimed, known, outcome, nowMs);
-      if (row === undefined) {
-        this.overflow++;
-        return;
-      }
-      known.row = row;
-      known.outcome = outcome;
+    const route = this.#route(call.path);
+    const reason = reasonAt(outcomeOf(call.verdict));
+    const row = recentRow(route, call, claimed, reason) ?? this.#row(route, call, claimed, reason, nowMs);
+    if (row === undefined) {
+      this.overflow++;
+      return;
     }
     row.count++;
     row.last = nowMs;
@@ -75,68 +62,114 @@ export class ObservedTable {
     return [...this.#rows.values()];
   }
 
-  #known(path: string): KnownPath {
-    let known = this.#paths.get(path);
+  #route(path: string): Route {
+    const known = this.#routeOfPath.get(path);
     if (known !== undefined) return known;
-    known = this.#olderPaths.get(path);
-    if (known === undefined) {
-      const own = detach(path, 4096);
-      known = { path: own, template: detach(pathTemplate(own)), row: undefined, outcome: -1 };
+    const own = detach(path, longestPath);
+    const template = pathTemplate(own);
+    let route = this.#routes.get(template);
+    if (route === undefined) {
+      route = { template: detachText(template), recent: [], next: 0 };
+      this.#routes.set(route.template, route);
     }
-    if (this.#paths.size >= pathsPerGeneration) {
-      this.#olderPaths = this.#paths;
-      this.#paths = new Map();
-    }
-    this.#paths.set(known.path, known);
-    return known;
+    this.#routeOfPath.set(own, route);
+    return route;
   }
 
   #row(
+    route: Route,
     call: CallRecord,
     claimed: string | undefined,
-    known: KnownPath,
-    outcome: number,
+    reason: Reason | '',
+    nowMs: number,
+  ): ObservedRow | undefined {
+    const key = rowKey({ ...call, claimed, path: route.template, reason });
+    const row = this.#rows.get(key) ?? this.#newRow(route, call, claimed, reason, nowMs);
+    if (row === undefined) return undefined;
+    this.#rows.set(key, row);
+    route.recent[route.next] = row;
+    route.next = (route.next + 1) % recentRows;
+    return row;
+  }
+
+  #newRow(
+    route: Route,
+    call: CallRecord,
+    claimed: string | undefined,
+    reason: Reason | '',
     nowMs: number,
   ): ObservedRow | undefined {
     const { direction, caller, callee, method } = call;
-    const key = rowKey(direction, caller, claimed, callee, method, known.template, reasonAt(outcome));
-    const found = this.#rows.get(key);
-    if (found !== undefined) return found;
-
-    const pair = caller === undefined ? `unproven ${outcome === 0}` : `${direction} ${caller} ${callee}`;
+    const verdict = reason === '' ? 'allowed' : 'denied';
+    const pair = caller === undefined ? `unproven ${verdict}` : `${direction} ${caller} ${callee}`;
     const ofPair = this.#rowsOfPair.get(pair) ?? 0;
-    const most = caller === undefined ? mostUnprovenRows : mostRowsPerPair;
-    if (ofPair >= most || this.#rows.size >= mostRows) return undefined;
+    if (ofPair >= mostRowsPerPair || this.#rows.size >= mostRows) return undefined;
     this.#rowsOfPair.set(pair, ofPair + 1);
-
-    const row: ObservedRow = {
+    return {
       direction,
       ...(caller === undefined ? {} : { caller: detach(caller) }),
-      ...(claimed === undefined ? {} : { claimed: detach(claimed, 64) }),
+      ...(claimed === undefined ? {} : { claimed: detach(claimed) }),
       callee: detach(callee),
-      method: detach(method, 64),
-      path: known.template,
-      example: detach(known.path),
-      verdict: outcome === 0 ? 'allowed' : 'denied',
-      reason: reasonAt(outcome),
+      method: detach(method),
+      path: route.template,
+      example: detach(call.path),
+      verdict,
+      reason,
       count: 0,
       first: nowMs,
       last: nowMs,
     };
-    this.#rows.set(key, row);
-    return row;
   }
 }
 
-/** What makes two calls the same kind of call. */
-export function rowKey(
-  direction: string,
-  caller: string | undefined,
+function recentRow(
+  route: Route,
+  call: CallRecord,
   claimed: string | undefined,
-  callee: string,
-  method: string,
-  template: string,
-  reason: string,
-): string {
-  return `${direction}\n${caller ?? ''}\n${claimed ?? ''}\n${callee}\n${method}\n${reason}\n${template}`;
+  reason: Reason | '',
+): ObservedRow | undefined {
+  for (const row of route.recent) {
+    if (
+      row.reason === reason &&
+      row.caller === call.caller &&
+      row.claimed === claimed &&
+      row.callee === call.callee &&
+      row.method === call.method &&
+      row.direction === call.direction
+    )
+      return row;
+  }
+  return undefined;
+}
+
+/** A map that forgets what was not asked for lately: a full generation pushes out the one before. */
+class RecentMap<Value> {
+  #young = new Map<string, Value>();
+  #old = new Map<string, Value>();
+
+  get(key: string): Value | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  set(key: string, value: Value): void {
+    if (this.#young.size >= perGeneration) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
+  }
+}
+
+/** What makes two calls the same kind of call, as one text. */
+export function rowKey(row: {
+  readonly direction: string;
+  readonly caller?: string | undefined;
+  readonly claimed?: string | undefined;
+  readonly callee: string;
+  readonly method: string;
+  readonly path: string;
+  readonly reason: string;
+}): string {
+  const { direction, caller, claimed, callee, method, path, reason } = row;
+  return `${direction}\n${caller ?? ''}\n${claimed ?? ''}\n${callee}\n${method}\n${reason}\n${path}`;
 }

@@ -86,8 +86,7 @@ export function mergeSnapshots(snapshots: readonly TelemetrySnapshot[]): Telemet
 export function mergeRows(rows: readonly ObservedRow[]): ObservedRow[] {
   const merged = new Map<string, ObservedRow>();
   for (const row of rows) {
-    const { direction, caller, claimed, callee, method, path, reason } = row;
-    const key = rowKey(direction, caller, claimed, callee, method, path, reason);
+    const key = rowKey(row);
     const other = merged.get(key);
     if (other === undefined) merged.set(key, row);
     else
