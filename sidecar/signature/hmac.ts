@@ -13,13 +13,13 @@ export class PairKey {
   /** Room for the inner pad and a message; grown when a longer one comes. */
   #message: Buffer;
 
-  /** @param key 32 bytes; it is not kept, only its pads are. */
+  /** @param key 32 to 64 bytes (a fleet's keys have 32); it is not kept, only its pads are. */
   constructor(key: Uint8Array) {
-    if (key.length !== hashBytes)
+    if (key.length < hashBytes || key.length > blockBytes)
       throw new RangeError(`a pair key has ${hashBytes} bytes, this has ${key.length}`);
     this.#inner = Buffer.alloc(blockBytes).fill(0x36);
     this.#outer = Buffer.alloc(blockBytes + hashBytes).fill(0x5c, 0, blockBytes);
-    for (let i = 0; i < hashBytes; i++) {
+    for (let i = 0; i < key.length; i++) {
       this.#inner[i]! ^= key[i]!;
       this.#outer[i]! ^= key[i]!;
     }

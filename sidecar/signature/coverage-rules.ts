@@ -1,0 +1,115 @@
+import type { Coverage } from './components.ts';
+import type { SignableRequest } from './message.ts';
+
+/** What every signature covers. */
+export const alwaysCovered = ['@method', '@authority', '@path', '@query', 'x-service-id'] as const;
+
+/** Fields that change what a request means to somebody: covered whenever the message has them. */
+export const coveredWhenPresent = [
+  'content-type',
+  'content-encoding',
+  'authorization',
+  'cookie',
+  'range',
+  'upgrade',
+  'x-forwarded-for',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-service-content-length',
+] as const;
+
+/** The trailer fields of the streaming form: the Trailer field lists these and no others. */
+export const streamingTrailers = ['content-digest', 'signature', 'signature-input'] as const;
+
+/** Whether a request has a body, by RFC 9112 §6.3. */
+export function hasBody(message: SignableRequest): boolean {
+  if (message.field('transfer-encoding') !== undefined) return true;
+  const length = message.field('content-length');
+  return length !== undefined && /[^0]/.test(length);
+}
+
+/**
+ * What our signature of this request covers: whatever the rules demand, in one fixed order. For the same set of
+ * fields it is the same array, which `signRequest` has prepared before.
+ *
+ * @param streaming whether the body's digest travels in the trailer
+ */
+export function requiredComponents(message: SignableRequest, streaming: boolean): readonly string[] {
+  let set = streaming ? 2 : hasBody(message) ? 1 : 0;
+  for (let i = 0; i < coveredWhenPresent.length; i++)
+    if (message.field(coveredWhenPresent[i] as string) !== undefined) set |= 4 << i;
+  let names = bySet.get(set);
+  if (names === undefined) {
+    names = [
+      ...alwaysCovered,
+      ...(streaming ? ['trailer'] : (set & 1) !== 0 ? ['content-digest'] : []),
+      ...coveredWhenPresent.filter((_, i) => (set & (4 << i)) !== 0),
+    ];
+    if (bySet.size >= mostSets) bySet.clear();
+    bySet.set(set, names);
+  }
+  return names;
+}
+
+const bySet = new Map<number, readonly string[]>();
+const mostSets = 1024;
+
+/** A coverage, and what of the rules it leaves open. */
+export interface CheckedCoverage extends Coverage {
+  readonly alwaysMissing: readonly string[];
+  readonly missingWhenPresent: readonly string[];
+  readonly coversDigest: boolean;
+  readonly coversTrailer: boolean;
+}
+
+export function checkCoverage(coverage: Coverage): CheckedCoverage {
+  const open = (names: readonly string[]) => names.filter((name) => !coverage.whole.has(name));
+  return {
+    ...coverage,
+    alwaysMissing: open(alwaysCovered),
+    missingWhenPresent: open(coveredWhenPresent),
+    coversDigest: coverage.whole.has('content-digest'),
+    coversTrailer: coverage.whole.has('trailer'),
+  };
+}
+
+/** How the body of a request is bound to its signature. */
+export type BodyForm = 'none' | 'digest' | 'streaming';
+
+/** What is not covered though the rules demand it; the form of the body when nothing is missing. */
+export function applyRules(
+  coverage: CheckedCoverage,
+  message: SignableRequest,
+): { readonly missing: readonly string[]; readonly hint?: string } | BodyForm {
+  const { missingWhenPresent } = coverage;
+  let missing = coverage.alwaysMissing;
+  for (let i = 0; i < missingWhenPresent.length; i++) {
+    const name = missingWhenPresent[i] as string;
+    if (message.field(name) !== undefined) missing = [...missing, name];
+  }
+  let form: BodyForm = 'none';
+  let hint: string | undefined;
+  if (coverage.coversDigest) form = 'digest';
+  else if (hasBody(message)) {
+    form = 'streaming';
+    if (!coverage.coversTrailer) missing = [...missing, 'content-digest'];
+    else if (!listsStreamingTrailers(message.field('trailer'))) {
+      missing = [...missing, 'content-digest'];
+      hint = `Trailer must list exactly ${streamingTrailers.join(', ')}`;
+    } else if (message.field('transfer-encoding') === undefined) {
+      missing = [...missing, 'content-digest'];
+      hint = 'a body that is not chunked has no trailer section';
+    }
+  }
+  if (missing.length === 0) return form;
+  return hint === undefined ? { missing } : { missing, hint };
+}
+
+function listsStreamingTrailers(trailer: string | undefined): boolean {
+  if (trailer === undefined) return false;
+  const listed = trailer.split(',').map((name) => name.trim().toLowerCase());
+  return listed.sort().join() === [...streamingTrailers].sort().join();
+}

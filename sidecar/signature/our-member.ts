@@ -1,0 +1,99 @@
+import { coverageOf } from './components.ts';
+import type { CheckedCoverage } from './coverage-rules.ts';
+import { checkCoverage } from './coverage-rules.ts';
+import { SignatureError } from './signature-error.ts';
+import { readParams, type SignatureParams, tagOf } from './signature-params.ts';
+import {
+  type InnerList,
+  type Item,
+  type Member,
+  parseDictionary,
+  StructuredFieldError,
+} from './structured-fields.ts';
+
+/** The one member of Signature-Input that is ours, with its signature. */
+export interface OurMember {
+  readonly label: string;
+  readonly coverage: CheckedCoverage;
+  readonly params: SignatureParams;
+  /** The MAC in base64, without colons. */
+  readonly mac: string;
+}
+
+/**
+ * Lists of covered components that proven callers have sent, by their text. Only proven ones, so that nobody else
+ * can fill it.
+ */
+const known = new Map<string, readonly Item[]>();
+const knownCoverage = new WeakMap<readonly Item[], CheckedCoverage>();
+const mostKnown = 512;
+const longestKnown = 1024;
+
+/** Keeps the coverage of a proven member at hand. */
+export function rememberCoverage(coverage: CheckedCoverage): void {
+  if (knownCoverage.has(coverage.items) || coverage.text.length > longestKnown) return;
+  if (known.size >= mostKnown) known.clear();
+  // A slice of the head would keep the whole head alive.
+  known.set(Buffer.from(coverage.text, 'latin1').toString('latin1'), coverage.items);
+  knownCoverage.set(coverage.items, coverage);
+}
+
+function parse(name: string, value: string): Map<string, Member> {
+  try {
+    return parseDictionary(value, known);
+  } catch (error) {
+    if (!(error instanceof StructuredFieldError)) throw error;
+    throw new SignatureError('malformed-signature', `${name}: ${error.message}`);
+  }
+}
+
+/**
+ * Finds the member that carries `tag`, whatever its label; undefined when there is none.
+ *
+ * @throws {SignatureError} malformed-signature
+ */
+export function findOurMember(
+  signatureInput: string | undefined,
+  signature: string | undefined,
+  tag: string,
+): OurMember | undefined {
+  if (signatureInput === undefined) return undefined;
+  let label: string | undefined;
+  let found: Member | undefined;
+  for (const [key, member] of parse('Signature-Input', signatureInput)) {
+    if (tagOf(member) !== tag) continue;
+    if (found !== undefined)
+      throw new SignatureError(
+        'malformed-signature',
+        `${label} and ${key} both have tag="${tag}"; expected one such member`,
+      );
+    label = key;
+    found = member;
+  }
+  if (found === undefined || label === undefined) return undefined;
+  if (found.items === undefined)
+    throw new SignatureError(
+      'malformed-signature',
+      `Signature-Input: ${label} is no list of covered components`,
+    );
+  const params = readParams(found as InnerList, tag);
+  const coverage = knownCoverage.get(found.items) ?? checkCoverage(coverageOf(found.items));
+  return { label, coverage, params, mac: macOf(label, signature) };
+}
+
+function macOf(label: string, signature: string | undefined): string {
+  if (signature === undefined)
+    throw new SignatureError(
+      'malformed-signature',
+      `Signature-Input has ${label}, but there is no Signature field`,
+    );
+  const member = parse('Signature', signature).get(label);
+  if (member === undefined)
+    throw new SignatureError(
+      'malformed-signature',
+      `Signature-Input has ${label}, but Signature has no such member`,
+    );
+  if (member.items !== undefined || member.type !== 'bytes')
+    throw new SignatureError('malformed-signature', `Signature: ${label} is no byte sequence`);
+  return member.text.slice(1, -1);
+}

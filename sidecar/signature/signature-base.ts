@@ -1,0 +1,53 @@
+import { hash } from 'node:crypto';
+import type { Component, Coverage } from './components.ts';
+import type { SignableRequest } from './message.ts';
+import { SignatureError } from './signature-error.ts';
+
+/** The value of one component, as its line of the signature base has it. */
+function readValue(component: Component, message: SignableRequest): string {
+  const value = component.read(message);
+  if (value === undefined)
+    throw new SignatureError(
+      'component-missing',
+      `${component.identifier} is covered, but the message has no such value`,
+    );
+  // RFC 9421 §2.5: a line break would let one value speak for other components.
+  if (value.includes('\n') || value.includes('\r'))
+    throw new SignatureError('component-missing', `the value of ${component.identifier} has a line break`);
+  return value;
+}
+
+/**
+ * The signature base (RFC 9421 §2.5).
+ *
+ * @param params the serialised parameters of the signature: `;created=…;keyid="…"`
+ * @throws {SignatureError} component-missing
+ */
+export function signatureBase(coverage: Coverage, params: string, message: SignableRequest): string {
+  let base = '';
+  for (const component of coverage.components)
+    base += `${component.prefix}${readValue(component, message)}\n`;
+  return `${base}"@signature-params": ${coverage.text}${params}`;
+}
+
+export interface ComponentHash {
+  /** The component identifier, such as `"@path"`. */
+  readonly component: string;
+  /** The first eight hexadecimal digits of the value's SHA-256; `none` when the message lacks it. */
+  readonly hash: string;
+}
+
+/**
+ * A short hash of each covered value, by which the two ends of a call can compare what they saw without showing it.
+ */
+export function componentHashes(message: SignableRequest, coverage: Coverage): ComponentHash[] {
+  return coverage.components.map((component) => {
+    try {
+      const digest = hash('sha256', Buffer.from(readValue(component, message), 'latin1'), 'hex');
+      return { component: component.identifier, hash: digest.slice(0, 8) };
+    } catch (error) {
+      if (error instanceof SignatureError) return { component: component.identifier, hash: 'none' };
+      throw error;
+    }
+  });
+}
