@@ -16,7 +16,7 @@ const kid = 'main-backend/3';
 const key = new PairKey(Buffer.alloc(32, 7));
 const keyring: Keyring = {
   service: 'npu-worker',
-  issue: 1,
+  issue: undefined,
   host: '172.16.168.22',
   outbound: new Map(),
   inbound: new Map([[kid, { kid, caller: 'main-backend', key, notAfterMs: Number.POSITIVE_INFINITY }]]),

@@ -16,7 +16,7 @@ const inbound = (id: string, caller: string, pair: PairKey, notAfterMs = Number.
   [id, { kid: id, caller, key: pair, notAfterMs }] as const;
 const keyring: Keyring = {
   service: 'npu-worker',
-  issue: 1,
+  issue: undefined,
   host: '172.16.168.22',
   outbound: new Map(),
   inbound: new Map([
