@@ -19,3 +19,34 @@ export class KeySourceError extends Error {
     this.file = file;
   }
 }
+
+/** Why the key registry does not do what it is asked. */
+export type RegistryErrorCode =
+  | 'registry-unreachable'
+  | 'registry-refused'
+  | 'registry-malformed'
+  /** Another rotator works on it. */
+  | 'registry-locked'
+  /** Another rotator has taken over. */
+  | 'registry-lock-lost';
+
+/** The key registry failed. There is no `cause`: ioredis keeps the arguments of a command, keys included, in its errors. */
+export class RegistryError extends Error {
+  readonly code: RegistryErrorCode;
+  constructor(code: RegistryErrorCode, detail: string) {
+    super(detail);
+    this.name = 'RegistryError';
+    this.code = code;
+  }
+}
+
+/** Keyrings did not get where they should; `places` says where. */
+export class DeliveryError extends Error {
+  readonly code = 'not-delivered';
+  readonly places: readonly string[];
+  constructor(message: string, places: readonly string[]) {
+    super(message);
+    this.name = 'DeliveryError';
+    this.places = places;
+  }
+}

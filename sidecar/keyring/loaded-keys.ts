@@ -1,23 +1,23 @@
 import { z } from 'zod';
 import type { Keyring } from './keyring.ts';
 
-/** Which keys a sidecar has loaded, without the keys: `keys` in `/status`, the acknowledgement that a rotation waits for. */
+const time = z.iso.datetime({ offset: true, error: 'a time such as 2026-11-23T12:00:00Z (RFC 3339)' });
+
+/** `keys` in `/status`: which keys a sidecar has loaded, without the keys. A rotation waits for it. */
 export const loadedKeysSchema = z.object({
-  service: z.string(),
-  host: z.string(),
-  /** Which file of the rotator this is; null when a hand wrote it. */
-  issue: z.string().nullable(),
-  /** Callee to the key id that signs calls to it. */
-  outbound: z.record(z.string(), z.string()),
-  /** Caller to the key ids that are accepted of it. */
-  inbound: z.record(z.string(), z.array(z.object({ kid: z.string(), not_after: z.string().optional() }))),
+  /** Which file of the rotator this is; absent when a hand wrote it. */
+  issue: z.string().optional(),
+  /** By caller: the key ids that this sidecar accepts. */
+  inbound: z.record(z.string(), z.array(z.object({ kid: z.string(), not_after: time.optional() }))),
+  /** By callee: the key id that this sidecar signs with. */
+  outbound: z.record(z.string(), z.object({ kid: z.string() })),
 });
 
 export type LoadedKeys = z.output<typeof loadedKeysSchema>;
 
-/** What `/status` says of a keyring. */
+/** What `/status` says of a keyring; with several workers, of the one that every worker has loaded. */
 export function loadedKeys(keyring: Keyring): LoadedKeys {
-  const inbound: Record<string, { kid: string; not_after?: string }[]> = {};
+  const inbound: LoadedKeys['inbound'] = {};
   for (const { caller, kid, notAfterMs } of keyring.inbound.values()) {
     inbound[caller] ??= [];
     inbound[caller].push(
@@ -25,10 +25,8 @@ export function loadedKeys(keyring: Keyring): LoadedKeys {
     );
   }
   return {
-    service: keyring.service,
-    host: keyring.host,
-    issue: keyring.issue ?? null,
-    outbound: Object.fromEntries([...keyring.outbound].map(([callee, { kid }]) => [callee, kid])),
+    ...(keyring.issue !== undefined && { issue: keyring.issue }),
     inbound,
+    outbound: Object.fromEntries([...keyring.outbound].map(([callee, { kid }]) => [callee, { kid }])),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { loadedKeysSchema } from '../keyring/loaded-keys.ts';
 import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { explain } from './explain.ts';
 import { totalOf } from './histogram.ts';
@@ -99,8 +100,6 @@ export const observedSchema = z.object({
   overflow: z.number().min(0).default(0),
 });
 
-const inboundKeys = z.array(z.object({ kid: z.string(), not_after: time.optional() }));
-
 /** `/status`. */
 export const statusSchema = z.object({
   service: z.string(),
@@ -112,12 +111,7 @@ export const statusSchema = z.object({
   build: z.string(),
   matrix: z.string(),
   fleet: z.string(),
-  keys: z.object({
-    /** By caller: the key ids that this sidecar accepts. */
-    inbound: z.record(z.string(), inboundKeys),
-    /** By callee: the key id that this sidecar signs with. */
-    outbound: z.record(z.string(), z.object({ kid: z.string() })),
-  }),
+  keys: loadedKeysSchema,
   uptime_seconds: z.number().min(0),
   ready: z.boolean(),
   workers: z.int().min(1),

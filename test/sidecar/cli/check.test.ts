@@ -67,7 +67,7 @@ t.test('prints every problem of every file, and exits with 78', async (t) => {
   t.match(stderr, /sidecar\.yaml:9:17: limits\.head: found 16, expected a size/);
   t.match(stderr, /sidecar\.yaml:10:1: enforcement: found an unknown key/);
   t.match(stderr, /fleet\.yaml:2:25: services\.npu-worker\.hosts\.0: found "nowhere"/);
-  t.match(stderr, /fleet\.yaml:2:45: services\.npu-worker\.inbound: found 70000/);
+  t.match(stderr, /fleet\.yaml:2:44: services\.npu-worker\.inbound: found 70000/);
   t.match(stderr, /keyring\.json: found no valid JSON/);
 });
 

@@ -66,10 +66,7 @@ t.test('reads a keyring into keys that sign, and says what is loaded without the
   t.equal(current.inbound.get('main-backend/1')?.notAfterMs, Date.parse('2026-12-01T00:00:00Z'));
   t.equal(current.inbound.get('main-backend/2')?.notAfterMs, Number.POSITIVE_INFINITY);
   t.strictSame(loadedKeys(current), {
-    service: 'npu-worker',
-    host: '172.16.168.22',
-    issue: null,
-    outbound: { 'main-backend': 'npu-worker/1' },
+    outbound: { 'main-backend': { kid: 'npu-worker/1' } },
     inbound: {
       'main-backend': [
         { kid: 'main-backend/2' },
