@@ -27,7 +27,7 @@ export async function serve(name: string, server: Server, port: number): Promise
 
 /** The `--port` that a sample was started with. */
 export function portArgument(): number {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '0' } } });
+  const { values } = parseArgs({ options: { port: { type: 'string', default: '0' } }, strict: false });
   return Number(values.port);
 }
 

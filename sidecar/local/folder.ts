@@ -1,0 +1,106 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { stringify } from 'yaml';
+import { loadFleet } from '../config/fleet.ts';
+import { root } from './build.ts';
+import { appPort, inboundPort, type LocalService, layout } from './layout.ts';
+import type { LocalRedis } from './redis.ts';
+
+/** The files of the project that the local fleet runs with; edit them and the sidecars take the change at once. */
+export const projectFiles = {
+  fleet: join(root, 'config/fleet.yaml'),
+  authorization: join(root, 'config/authorization.yaml'),
+  models: join(root, 'config/llm_models.yaml'),
+};
+
+/** `.countersign/`: everything that a local fleet writes. */
+export class Folder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  at(...names: readonly string[]): string {
+    return join(this.path, ...names);
+  }
+
+  logOf(name: string): string {
+    return this.at('logs', `${name}.log`);
+  }
+
+  configOf(name: string): string {
+    return this.at(`${name}.yaml`);
+  }
+
+  keyringOf(name: string): string {
+    return this.at('keyrings', `${name}@127.0.0.1.json`);
+  }
+
+  /** Where `npm run phase` reaches this fleet. Relative to the current folder, for a socket's path is short. */
+  get control(): string {
+    return relative(process.cwd(), this.at('control.sock'));
+  }
+
+  async make(): Promise<void> {
+    for (const name of ['', 'logs', 'core']) await mkdir(this.at(name), { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * fleet.yaml with every host on loopback. The services that do not run here stay in it, so that the
+   * project's matrix holds for the local fleet as it is.
+   *
+   * @throws {import('../../config/load.ts').ConfigError}
+   */
+  async writeFleet(basePort: number): Promise<void> {
+    const { services } = await loadFleet(projectFiles.fleet);
+    const here = layout(basePort).map((service) => service.name);
+    const names = [...here, ...[...services.keys()].filter((name) => !here.includes(name))];
+    const entries = names.map((name, index) => [
+      name,
+      { hosts: ['127.0.0.1'], inbound: inboundPort(basePort, index), app: appPort(basePort, index) },
+    ]);
+    await this.#write('fleet.yaml', { services: Object.fromEntries(entries) });
+  }
+
+  async writeSidecar(service: LocalService): Promise<void> {
+    const routes = [...service.routes].map(([port, callee]) => [`127.0.0.1:${port}`, callee]);
+    await this.#write(`${service.name}.yaml`, {
+      service: service.name,
+      outbound: { listen: `127.0.0.1:${service.outbound}`, routes: Object.fromEntries(routes) },
+      inbound: { listen: `127.0.0.1:${service.inbound}`, app: `127.0.0.1:${service.app}` },
+      admin: { listen: `127.0.0.1:${service.admin}` },
+      fleet: 'fleet.yaml',
+      authorization: relative(this.path, projectFiles.authorization),
+      keyring: relative(this.path, this.keyringOf(service.name)),
+      state: `state/${service.name}`,
+    });
+  }
+
+  async writeCore(service: LocalService, redis: LocalRedis): Promise<void> {
+    await this.#write('core.yaml', {
+      listen: `127.0.0.1:${service.app}`,
+      redis: {
+        url: redis.url,
+        username: redis.users.core.name,
+        password_file: relative(this.path, redis.users.core.passwordFile),
+      },
+      sqlite: 'core/core.db',
+      files: 'core/files',
+      outbound: `127.0.0.1:${service.outbound}`,
+      models: { file: relative(this.path, projectFiles.models), service: 'ai-stack' },
+    });
+  }
+
+  /** Replaced whole, so that a reader never sees half of it. */
+  async writeUpJson(value: object): Promise<void> {
+    await writeFile(this.at('up.json.new'), `${JSON.stringify(value, null, 2)}\n`);
+    await rename(this.at('up.json.new'), this.at('up.json'));
+  }
+
+  async #write(name: string, value: object): Promise<void> {
+    await writeFile(this.at(name), `# Written by npm run up at every start.\n${stringify(value)}`, {
+      mode: 0o600,
+    });
+  }
+}
