@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
+import { connect } from 'node:net';
 import type { Swapped } from './local-fleet.ts';
 import type { Phase } from './local-sidecar.ts';
 
@@ -54,6 +55,14 @@ export async function askForPhase(
   });
   asked.end();
   return promise;
+}
+
+/** Whether a local fleet answers there. */
+export function isRunning(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path, () => resolve(true));
+  socket.once('error', () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
 
 export class NotRunningError extends Error {

@@ -2,16 +2,9 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { loadFleet } from '../config/fleet.ts';
-import { root } from './build.ts';
 import { appPort, inboundPort, type LocalService, layout } from './layout.ts';
+import { projectFiles } from './project-files.ts';
 import type { LocalRedis } from './redis.ts';
-
-/** The files of the project that the local fleet runs with; edit them and the sidecars take the change at once. */
-export const projectFiles = {
-  fleet: join(root, 'config/fleet.yaml'),
-  authorization: join(root, 'config/authorization.yaml'),
-  models: join(root, 'config/llm_models.yaml'),
-};
 
 /** `.countersign/`: everything that a local fleet writes. */
 export class Folder {

@@ -25,7 +25,7 @@ const phase = new Command('npm run phase')
 
 function choice(word: string): Phase {
   if (word === 'logging' || word === 'enforcing') return word;
-  phase.error(`found the phase "${word}", expected logging or enforcing`, { exitCode: 64 });
+  return phase.error(`found the phase "${word}", expected logging or enforcing`, { exitCode: 64 });
 }
 
 try {

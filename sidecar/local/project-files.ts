@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { ConfigError } from '../../config/load.ts';
+import { loadFleet } from '../config/fleet.ts';
+import { loadMatrix } from '../policy/matrix.ts';
+import { root } from './build.ts';
+import { localNames } from './layout.ts';
+
+/** The files of the project that the local fleet runs with; edit them and the sidecars take the change at once. */
+export const projectFiles = {
+  fleet: join(root, 'config/fleet.yaml'),
+  authorization: join(root, 'config/authorization.yaml'),
+  models: join(root, 'config/llm_models.yaml'),
+};
+
+/** Before anything is started. What the core reads it checks itself. @throws {ConfigError} */
+export async function checkProjectFiles(): Promise<void> {
+  const fleet = await loadFleet(projectFiles.fleet);
+  const missing = localNames.filter((name) => !fleet.services.has(name));
+  if (missing.length > 0) {
+    const found = `no ${missing.join(', ')} among the services`;
+    const problem = { file: projectFiles.fleet, line: 0, column: 0, path: 'services', found };
+    throw new ConfigError([{ ...problem, expected: `${localNames.join(', ')}, which the local fleet runs` }]);
+  }
+  await loadMatrix(projectFiles.authorization, fleet);
+}
