@@ -55,8 +55,8 @@ CREATE TABLE IF NOT EXISTS file_cleanup_queue (
   processed_at            TIMESTAMP
 );
 
-CREATE INDEX IF NOT EXISTS conversation_files_by_age ON conversation_files (uploaded_at, file_id);
-CREATE INDEX IF NOT EXISTS conversation_files_by_session ON conversation_files (session_id, uploaded_at, file_id);
+CREATE INDEX IF NOT EXISTS conversation_files_by_age ON conversation_files (coalesce(uploaded_at, ''), file_id);
+CREATE INDEX IF NOT EXISTS conversation_files_by_session ON conversation_files (session_id);
 CREATE INDEX IF NOT EXISTS conversation_files_by_hash ON conversation_files (file_hash);
 CREATE INDEX IF NOT EXISTS session_file_associations_by_file ON session_file_associations (file_id);
 CREATE INDEX IF NOT EXISTS file_access_log_by_file ON file_access_log (file_id, log_id);

@@ -14,6 +14,7 @@ export class Connection {
 
   constructor(database: DatabaseSync) {
     this.database = database;
+    database.function('fold', { deterministic: true }, fold);
   }
 
   /** The first row, or undefined. */
@@ -65,4 +66,9 @@ export function openForWriting(file: string, busyTimeoutMs: number): DatabaseSyn
 /** A second connection that only reads: in WAL mode it never waits for the writer, nor the writer for it. */
 export function openForReading(file: string, busyTimeoutMs: number): DatabaseSync {
   return new DatabaseSync(file, { timeout: busyTimeoutMs, readOnly: true });
+}
+
+/** SQL function `fold`: text made comparable without case, in every script (LIKE folds ASCII only). */
+function fold(text: SQLInputValue): string | null {
+  return typeof text === 'string' ? text.normalize('NFKC').toLowerCase() : null;
 }

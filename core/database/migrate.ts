@@ -35,8 +35,10 @@ export function migrate(database: DatabaseSync, file: string, migrations: readon
     database.exec('BEGIN IMMEDIATE');
     const state = upgrade(database, file, migrations);
     database.exec('PRAGMA foreign_keys = ON');
-    const problem = switchToWal(database, file) ?? state.problem;
-    return { version: state.version, target: state.target, ...(problem && { problem }) };
+    // A file that could not be brought any further stays as it is, to the byte; its rollback journal is as durable, only slower.
+    if (state.problem === undefined || state.changed) switchToWal(database, file);
+    const { version, target, problem } = state;
+    return { version, target, ...(problem && { problem }) };
   } catch (error) {
     throw describeSqliteError(error, file);
   } finally {
@@ -44,7 +46,11 @@ export function migrate(database: DatabaseSync, file: string, migrations: readon
   }
 }
 
-function upgrade(database: DatabaseSync, file: string, migrations: readonly Migration[]): SchemaState {
+function upgrade(
+  database: DatabaseSync,
+  file: string,
+  migrations: readonly Migration[],
+): SchemaState & { readonly changed: boolean } {
   const before = userVersion(database);
   const plan = planMigrations(before, migrations, file);
   const { runnable, error } = rehearse(database, plan.steps);
@@ -52,7 +58,7 @@ function upgrade(database: DatabaseSync, file: string, migrations: readonly Migr
     error === undefined ? plan.problem : broken(file, plan, plan.steps[runnable]!, before + runnable, error);
   if (runnable === 0) {
     database.exec('ROLLBACK');
-    return { version: before, target: plan.target, ...(problem && { problem }) };
+    return { version: before, target: plan.target, changed: false, ...(problem && { problem }) };
   }
   const fresh = isEmpty(database);
   try {
@@ -63,7 +69,8 @@ function upgrade(database: DatabaseSync, file: string, migrations: readonly Migr
     const failed = applySteps(database, file, plan, plan.steps.slice(0, runnable));
     database.exec('COMMIT');
     const found = failed ?? problem;
-    return { version: userVersion(database), target: plan.target, ...(found && { problem: found }) };
+    const version = userVersion(database);
+    return { version, target: plan.target, changed: version > before, ...(found && { problem: found }) };
   } catch (cause) {
     if (database.isTransaction) database.exec('ROLLBACK');
     const described = describeSqliteError(cause, file);
@@ -74,7 +81,7 @@ function upgrade(database: DatabaseSync, file: string, migrations: readonly Migr
       `stays at schema version ${before} of ${plan.target}, nothing was changed: ${described.message}; then restart`,
       { cause },
     );
-    return { version: before, target: plan.target, problem: kept };
+    return { version: before, target: plan.target, changed: false, problem: kept };
   }
 }
 
@@ -181,17 +188,15 @@ function syncPath(path: string): void {
  * Write-ahead logging stays set in the file. The switch needs the file alone for a moment, and SQLite does not wait for
  * that by itself, so it is tried until other starting processes are through.
  */
-function switchToWal(database: DatabaseSync, file: string): DatabaseError | undefined {
+function switchToWal(database: DatabaseSync, file: string): void {
   const deadline = performance.now() + migrationLockMs;
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   for (;;) {
     try {
       database.exec('PRAGMA journal_mode = WAL');
-      return undefined;
+      return;
     } catch (error) {
       const described = describeSqliteError(error, file);
-      // The rollback journal that the file has until there is space again is as durable, only slower.
-      if (described instanceof DatabaseError && described.code === 'database-full') return described;
       if (!(described instanceof DatabaseError && described.code === 'database-busy')) throw described;
       if (performance.now() > deadline) throw described;
       Atomics.wait(sleeper, 0, 0, 5 + Math.random() * 20);

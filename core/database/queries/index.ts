@@ -1,8 +1,9 @@
 import type { Query } from '../query.ts';
+import { fileContentQueries } from './file-contents.ts';
 import { fileQueries } from './files.ts';
 
 /** Every query there is, by name. They run in the database's worker threads; arguments and results are cloned. */
-export const queries = { ...fileQueries } as const;
+export const queries = { ...fileQueries, ...fileContentQueries } as const;
 
 export type Queries = typeof queries;
 export type QueryName = keyof Queries;

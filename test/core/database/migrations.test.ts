@@ -1,0 +1,74 @@
+import t from 'tap';
+import { shippedMigrations } from '../../../core/database/database.ts';
+import { DatabaseError } from '../../../core/database/errors.ts';
+import {
+  type Migration,
+  planMigrations,
+  schemaVersion,
+  toMigrations,
+} from '../../../core/database/migrations.ts';
+
+const script = (version: number, name = `${String(version).padStart(4, '0')}_x.sql`): Migration => ({
+  version,
+  name,
+  sql: 'SELECT 1;',
+});
+
+t.test('the release ships one script for every version its queries are written for', async (t) => {
+  const versions = (await shippedMigrations()).map(({ version }) => version);
+  t.strictSame(
+    versions,
+    Array.from({ length: schemaVersion }, (_, index) => index + 1),
+  );
+});
+
+t.test('only files named NNNN_name.sql are scripts', async (t) => {
+  const files = ['0000_zero.sql', '0002_b.sql', '12_short.sql', '0003.sql', 'notes.sql'];
+  const found = toMigrations(files.map((name) => ({ name, text: '' })));
+  t.strictSame(
+    found.map(({ name }) => name),
+    ['0002_b.sql'],
+  );
+});
+
+t.test('plans the versions that are missing, in order', async (t) => {
+  const plan = planMigrations(1, [script(3), script(1), script(2)], 'x.db');
+  t.strictSame(
+    plan.steps.map(({ version }) => version),
+    [2, 3],
+  );
+  t.equal(plan.problem, undefined);
+});
+
+t.test('stops before a version without a script, or with two, or with one that cannot be read', async (t) => {
+  const missing = planMigrations(0, [script(1), script(3)], 'x.db');
+  t.equal(missing.steps.length, 1);
+  t.match(missing.problem, {
+    code: 'migration-missing',
+    message: /x\.db: stays at schema version 1 of 3: .*0002_/,
+  });
+
+  const twice = planMigrations(0, [script(1), script(2), script(2, '0002_y.sql'), script(3)], 'x.db');
+  t.equal(twice.steps.length, 1);
+  t.match(twice.problem, { code: 'migration-broken', message: /0002_x\.sql and 0002_y\.sql/ });
+
+  const unreadable = planMigrations(0, [{ ...script(1), sql: { unreadable: 'EACCES' } }], 'x.db');
+  t.match(unreadable, { steps: [], problem: { code: 'migration-broken', message: /EACCES/ } });
+
+  t.match(planMigrations(0, [], 'x.db'), {
+    steps: [],
+    target: schemaVersion,
+    problem: { code: 'migration-missing' },
+  });
+});
+
+t.test('a version above every script is a newer database, even when scripts are missing', async (t) => {
+  t.throws(
+    () => planMigrations(schemaVersion + 1, [], 'x.db'),
+    new DatabaseError(
+      'database-newer',
+      `x.db: found schema version ${schemaVersion + 1}, expected at most ${schemaVersion}; it was made by a newer version of this program: run that one, or restore the backup taken before its migration (FILE.v*.backup)`,
+    ),
+  );
+  t.equal(planMigrations(schemaVersion, [], 'x.db').problem, undefined);
+});

@@ -1,0 +1,16 @@
+import { openDatabase } from '../../core/database/database.ts';
+
+/** A process that opens the database named by its argument, prints the schema or the error as JSON, and ends. */
+try {
+  const database = await openDatabase({ file: process.argv[2]! });
+  const { version, target, problem } = database.schema;
+  const files = await database.call('files.list', { words: [], limit: 1000 }).then(
+    (rows) => rows.length,
+    (error: { code: string }) => error.code,
+  );
+  await database.close();
+  console.log(JSON.stringify({ version, target, problem: problem?.code, message: problem?.message, files }));
+} catch (error) {
+  const { code, message } = error as { code: string; message: string };
+  console.log(JSON.stringify({ error: code, message }));
+}
