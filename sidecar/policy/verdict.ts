@@ -1,12 +1,5 @@
 import type { DenialReason } from '../errors.ts';
 
-/** A covered component with the first 16 hex digits of the SHA-256 of its value: comparable, and tells nothing. */
-export interface ComponentHash {
-  /** The identifier as it stands in the signature base, such as `"@path"`. */
-  readonly component: string;
-  readonly hash: string;
-}
-
 /** Why a call is denied, in the words that an operator needs to mend it. */
 export interface Denial {
   readonly reason: DenialReason;
@@ -17,8 +10,6 @@ export interface Denial {
   /** What the check expected, and what it received: the field that differs, in comparable form. */
   readonly expected?: string;
   readonly received?: string;
-  /** Of a signature that does not match: what it covers, as received, to compare with the caller's side. */
-  readonly components?: readonly ComponentHash[];
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Reason } from '../errors.ts';
-import type { ComponentHash, Denial } from '../policy/verdict.ts';
+import type { Denial } from '../policy/verdict.ts';
 import type { CallRecord, Direction } from './call-record.ts';
 import { detach, detachText } from './detach.ts';
 
@@ -19,9 +19,15 @@ export interface DenialEntry {
   readonly rule?: string;
   readonly expected?: string;
   readonly received?: string;
-  readonly components?: readonly ComponentHash[];
   readonly disposition: 'forwarded' | 'refused';
   readonly status: number;
+}
+
+/** A covered component and a short hash of its value, as sidecar/signature makes them. */
+export interface ComponentHash {
+  /** The identifier, such as `"@path"`. */
+  readonly component: string;
+  readonly hash: string;
 }
 
 /** What the caller's sidecar had signed of a call that the callee's sidecar answered with a problem of ours. */
@@ -85,7 +91,6 @@ export function denialEntry(
     if (denial.rule !== undefined) entry.rule = detachText(denial.rule);
     if (denial.expected !== undefined) entry.expected = detachText(denial.expected);
     if (denial.received !== undefined) entry.received = detachText(denial.received);
-    if (denial.components !== undefined) entry.components = denial.components;
   }
   return entry as unknown as DenialEntry;
 }
