@@ -10,6 +10,7 @@ import {
   type StatusDocument,
   statusSchema,
 } from '../telemetry/documents.ts';
+import { AnsweredNo } from './exit-codes.ts';
 
 /** Where a sidecar's admin listener is unless sidecar.yaml says otherwise. */
 export const localAdmin = 'http://127.0.0.1:15000';
@@ -30,8 +31,7 @@ export interface HostState {
 export type DocumentName = (typeof names)[number];
 
 /** A source that cannot be read: what was found, what was expected, what to do. */
-export class FromError extends Error {
-  readonly code = 'unreadable-source';
+export class FromError extends AnsweredNo {
   constructor(from: string, found: string, options?: ErrorOptions) {
     super(
       `--from ${from}: found ${found}, expected the address of an admin listener (${localAdmin}), a file with what it ` +

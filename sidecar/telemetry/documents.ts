@@ -33,7 +33,6 @@ export const denialsSchema = z.object({
       rule: optionalText,
       expected: optionalText,
       received: optionalText,
-      components: z.array(component).optional(),
       disposition: z.enum(['forwarded', 'refused']).optional(),
       status: z.int().optional(),
       explanation: z.string().optional(),
@@ -107,7 +106,7 @@ export const statusSchema = z.object({
   host: z.string(),
   phase,
   version: z.string(),
-  /** SHA-256 of the executable that runs, hex. */
+  /** Hash of the build that runs, hex. */
   build: z.string(),
   matrix: z.string(),
   fleet: z.string(),
@@ -115,6 +114,8 @@ export const statusSchema = z.object({
   uptime_seconds: z.number().min(0),
   ready: z.boolean(),
   workers: z.int().min(1),
+  /** Addresses beyond loopback on which something listens at the app's port: whoever calls there walks around us. */
+  app_exposed_on: z.array(z.string()).default([]),
 });
 
 export type DenialsDocument = z.output<typeof denialsSchema>;

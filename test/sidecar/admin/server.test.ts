@@ -19,6 +19,7 @@ const status: StatusDocument = {
   uptime_seconds: 12,
   ready: true,
   workers: 1,
+  app_exposed_on: [],
 };
 const observed: ObservedDocument = {
   since: '2026-11-23T00:00:00.000Z',
