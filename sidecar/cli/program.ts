@@ -1,9 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
 import pkg from '../../package.json' with { type: 'json' };
-import { KeySourceError } from '../keyring/errors.ts';
+import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { checkCommand } from './check.ts';
 import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
+import { keysCommand } from './keys.ts';
 
 /** The command line `countersign`: one subcommand a file. */
 export function program(): Command {
@@ -15,7 +16,7 @@ export function program(): Command {
       'after',
       '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
     );
-  for (const command of [checkCommand()]) countersign.addCommand(command);
+  for (const command of [checkCommand(), keysCommand()]) countersign.addCommand(command);
   inherit(countersign);
   return countersign;
 }
@@ -57,7 +58,8 @@ function report(error: unknown): number {
 
 function exitOf(error: unknown): number | undefined {
   if (error instanceof UsageError) return exit.usage;
-  if (error instanceof AnsweredNo) return exit.no;
+  if (error instanceof AnsweredNo || error instanceof RegistryError || error instanceof DeliveryError)
+    return exit.no;
   if (error instanceof ConfigError || error instanceof KeySourceError) return exit.config;
   return undefined;
 }

@@ -27,12 +27,15 @@ export class OutFolder {
     const written = new Map<string, KeyringFile>();
     for (const [place, keyring] of keyrings) {
       const before = await this.#read(place);
-      if (before?.issue !== undefined && textOf({ ...keyring, issue: before.issue }) === textOf(before)) {
+      if (
+        before?.issue !== undefined &&
+        keyringText({ ...keyring, issue: before.issue }) === keyringText(before)
+      ) {
         written.set(place, before);
         continue;
       }
       const issued = { ...keyring, issue: randomBytes(16).toString('hex') };
-      await writeSecretFile(this.fileOf(place), textOf(issued));
+      await writeSecretFile(this.fileOf(place), keyringText(issued));
       written.set(place, issued);
     }
     return written;
@@ -73,7 +76,8 @@ export class OutFolder {
   }
 }
 
-function textOf(keyring: KeyringFile): string {
+/** keyring.json as it is written. */
+export function keyringText(keyring: KeyringFile): string {
   const { service, host, issue, outbound, inbound } = keyring;
   return `${JSON.stringify({ service, host, issue, outbound, inbound }, undefined, 2)}\n`;
 }

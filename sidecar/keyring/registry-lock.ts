@@ -24,6 +24,9 @@ export async function withRegistryLock<T>(
   }, renewEveryMs);
   try {
     return await work(AbortSignal.any([options.signal, lost.signal]));
+  } catch (error) {
+    // What an aborted wait or fetch throws wraps the reason.
+    throw lost.signal.aborted ? lost.signal.reason : error;
   } finally {
     clearInterval(renewal);
     // It expires anyway; what went wrong in the work is what counts.

@@ -1,4 +1,5 @@
 import type { Fleet } from '../config/fleet.ts';
+import { bringKeyrings, type Laggard, type SidecarAccess } from './bring-keyrings.ts';
 import { DeliveryError } from './errors.ts';
 import type { KeyringFile } from './keyring-file.ts';
 import type { OutFolder } from './out-folder.ts';
@@ -6,7 +7,6 @@ import type { KeyRegistry } from './registry.ts';
 import { renderKeyrings } from './render.ts';
 import { type Registry, type RotationPhase, rootsInForce } from './roots.ts';
 import { nextAction } from './rotation.ts';
-import { bringKeyrings, type Laggard, type SidecarAccess } from './sidecars.ts';
 
 /** What every deed of a rotator works with. */
 export interface Rotator {
@@ -41,6 +41,26 @@ export async function initKeys(rotator: Rotator, reinstate: ReadonlySet<string>)
   }
   await writeKeyrings(rotator);
   return made;
+}
+
+/**
+ * Whoever took a revoked service's keyring can still speak as its callers to it, for those keys come from the
+ * callers' roots: it may have a key again only when all of these are newer than the revocation.
+ *
+ * @returns what is to be done first; undefined when nothing is
+ */
+export function unfitToReinstate(state: Registry, reinstate: ReadonlySet<string>): string | undefined {
+  for (const service of reinstate) {
+    const at = state.services.get(service)?.revoked?.at;
+    if (at === undefined) continue;
+    const older = [...state.services].flatMap(([name, roots]) => {
+      const { current } = rootsInForce(roots);
+      return name !== service && current && current.createdAt <= at ? [name] : [];
+    });
+    if (older.length > 0)
+      return `${service} was revoked ${at}, and its old keyring still holds keys of ${older.join(', ')}: run countersign keys rotate first, then reinstate it`;
+  }
+  return undefined;
 }
 
 /**

@@ -1,0 +1,110 @@
+import { Command } from 'commander';
+import { type KeyLine, type KeyReport, keyReport } from '../keyring/key-report.ts';
+import { type Registry, rootsInForce, rotationPeriodDays } from '../keyring/roots.ts';
+import { sightSidecars } from '../keyring/sightings.ts';
+import { exit } from './exit-codes.ts';
+import {
+  adminUrlOption,
+  type RegistryOptions,
+  statusCommandOption,
+  withRegistryOptions,
+  withRotator,
+} from './keys-options.ts';
+
+const dayMs = 86_400_000;
+
+/** Services whose key has reached the rotation period. */
+export function dueServices(registry: Registry, nowMs: number): string[] {
+  return [...registry.services].flatMap(([service, roots]) => {
+    const { current } = rootsInForce(roots);
+    if (current === undefined) return [];
+    return nowMs - Date.parse(current.createdAt) >= rotationPeriodDays * dayMs ? [service] : [];
+  });
+}
+
+/** `countersign keys status` */
+export function keysStatusCommand(): Command {
+  return withRegistryOptions(
+    new Command('status').description(
+      'Show the age and generation of every key, who still holds it and uses it, and when it is due. Exits with 1 when something is to be done.',
+    ),
+  )
+    .addOption(adminUrlOption())
+    .addOption(statusCommandOption())
+    .option('--json', 'as JSON')
+    .action(async (options: RegistryOptions & { from?: string[]; status?: string; json?: boolean }) => {
+      const report = await withRotator(options, '.', async ({ fleet, registry }, signal) => {
+        const state = await registry.read(fleet.services.keys());
+        const asked = options.from !== undefined || options.status !== undefined;
+        const access = {
+          adminUrls: options.from ?? [],
+          ...(options.status !== undefined && { statusCommand: options.status }),
+        };
+        const sightings = asked ? await sightSidecars(access, fleet, signal) : [];
+        const { silent, ...rest } = keyReport(fleet, state, sightings, Date.now());
+        return { ...rest, silent: asked ? silent : [] };
+      });
+      process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : asText(report));
+      if (toDo(report).length > 0) process.exitCode = exit.no;
+    });
+}
+
+function toDo(report: KeyReport): string[] {
+  const { rotation, keys } = report;
+  const revoked = report.revoked.map(({ service }) => service);
+  const without = report.without_key.filter((service) => !revoked.includes(service));
+  const due = keys.filter((line) => line.state === 'active' && (line.rotation_due_in_days ?? 1) <= 0);
+  const stray = keys.filter((line) => line.state === 'unknown');
+  return [
+    ...(rotation
+      ? [
+          `A rotation of ${rotation.services.join(', ')} begun ${rotation.startedAt} is not finished (${rotation.phase}): run keys rotate.`,
+        ]
+      : []),
+    ...(without.length > 0 ? [`${without.join(', ')}: no key; run keys init.`] : []),
+    ...(due.length > 0 ? [`${due.map(({ service }) => service).join(', ')}: due; run keys rotate.`] : []),
+    ...stray.map(
+      (line) =>
+        `${line.kid}: not in the registry, and still held by ${[...new Set([...line.signed_with_by, ...line.accepted_by])].join(', ')}; deliver their keyrings.`,
+    ),
+    ...(report.silent.length > 0 ? [`No answer from ${report.silent.join(', ')}.`] : []),
+  ];
+}
+
+const columns = ['SERVICE', 'KEY', 'STATE', 'AGE', 'DUE', 'SIGNED WITH BY', 'ACCEPTED BY', 'USES'] as const;
+
+function asText(report: KeyReport): string {
+  const rows = [columns, ...report.keys.map(rowOf)];
+  const widths = columns.map((_, index) => Math.max(...rows.map((row) => (row[index] as string).length)));
+  const table = rows.map((row) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index] as number))
+      .join('  ')
+      .trimEnd(),
+  );
+  const revoked = report.revoked.map(({ service, at }) => `${service} is revoked since ${at}.`);
+  const notes = [...revoked, ...toDo(report)];
+  return `${[...table, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n')}\n`;
+}
+
+function rowOf(line: KeyLine): string[] {
+  const due = line.rotation_due_in_days;
+  return [
+    line.service,
+    line.kid,
+    line.state,
+    line.age_days === undefined ? '-' : `${line.age_days} d`,
+    line.not_after !== undefined
+      ? `ends ${line.not_after.slice(0, 16)}Z`
+      : due === undefined
+        ? '-'
+        : `${due} d`,
+    held(line.signed_with_by),
+    held(line.accepted_by),
+    line.uses === undefined ? '-' : String(line.uses),
+  ];
+}
+
+function held(places: readonly string[]): string {
+  return places.length === 0 ? '-' : places.length <= 2 ? places.join(', ') : `${places.length} sidecars`;
+}
