@@ -4,7 +4,9 @@ import pkg from '../../package.json' with { type: 'json' };
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { checkCommand } from './check.ts';
 import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
+import { FromError } from './from.ts';
 import { keysCommand } from './keys.ts';
+import { matrixCommand } from './matrix.ts';
 
 /** The command line `countersign`: one subcommand a file. */
 export function program(): Command {
@@ -16,7 +18,8 @@ export function program(): Command {
       'after',
       '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
     );
-  for (const command of [checkCommand(), keysCommand()]) countersign.addCommand(command);
+  const commands = [checkCommand(), keysCommand(), matrixCommand()];
+  for (const command of commands) countersign.addCommand(command);
   inherit(countersign);
   return countersign;
 }
@@ -58,7 +61,12 @@ function report(error: unknown): number {
 
 function exitOf(error: unknown): number | undefined {
   if (error instanceof UsageError) return exit.usage;
-  if (error instanceof AnsweredNo || error instanceof RegistryError || error instanceof DeliveryError)
+  if (
+    error instanceof AnsweredNo ||
+    error instanceof FromError ||
+    error instanceof RegistryError ||
+    error instanceof DeliveryError
+  )
     return exit.no;
   if (error instanceof ConfigError || error instanceof KeySourceError) return exit.config;
   return undefined;

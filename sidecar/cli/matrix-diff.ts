@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import { type ChangedCall, type Comparison, compareMatrices } from '../policy/compare.ts';
+import { exit } from './exit-codes.ts';
+import { fromOption } from './from.ts';
+import { fleetOption, openMatrix } from './matrix-files.ts';
+import { readObservedCalls } from './observed-calls.ts';
+
+/** `countersign matrix diff`: what a changed matrix would do to the calls that were seen. */
+export function matrixDiffCommand(): Command {
+  return new Command('diff')
+    .description(
+      'Replay the calls that were seen: what would NEW newly allow or deny? Exits with 1 if it denies any.',
+    )
+    .argument('<old>', 'the matrix as it is')
+    .argument('<new>', 'the matrix as it would be')
+    .addOption(fromOption())
+    .addOption(fleetOption())
+    .option('--json', 'print JSON')
+    .action(
+      async (oldFile: string, newFile: string, options: { from?: string[]; fleet?: string; json?: true }) => {
+        const files = options.fleet === undefined ? {} : { fleet: options.fleet };
+        const before = await openMatrix({ authorization: oldFile, ...files });
+        const after = await openMatrix({ authorization: newFile, ...files });
+        const comparison = compareMatrices(
+          before.matrix,
+          after.matrix,
+          await readObservedCalls(options.from),
+        );
+        process.stdout.write(options.json ? `${JSON.stringify(comparison, null, 2)}\n` : asText(comparison));
+        process.exitCode = comparison.denied.length > 0 ? exit.no : exit.ok;
+      },
+    );
+}
+
+function asText({ allowed, denied, replayed, added, removed }: Comparison): string {
+  const rules = [...removed.map((rule) => `  - ${rule}\n`), ...added.map((rule) => `  + ${rule}\n`)];
+  return [
+    `rules: ${added.length} added, ${removed.length} removed\n`,
+    ...rules,
+    `${replayed} calls replayed\n`,
+    section('newly allowed', allowed),
+    section('newly denied', denied),
+  ].join('');
+}
+
+function section(title: string, calls: readonly ChangedCall[]): string {
+  if (calls.length === 0) return `${title}: none\n`;
+  const lines = calls.map(({ caller, callee, method, path, count, rule, detail }) => {
+    const why = title === 'newly allowed' ? `by ${rule}` : `was allowed by ${rule}; ${detail}`;
+    return `  ${caller ?? '(nobody proven)'} → ${callee} ${method} ${path}  ${count} ×\n      ${why}\n`;
+  });
+  return `${title}: ${calls.reduce((sum, { count }) => sum + count, 0)} calls\n${lines.join('')}`;
+}
