@@ -81,7 +81,7 @@ function installModules() {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     if (npm.status !== 0) {
-      fail(`npm ci failed: ${lastLine(npm.stderr ?? String(npm.error))}. Is the npm registry reachable?`);
+      fail(`npm ci failed:\n${npmErrors(npm)}\nIs the npm registry reachable?`);
     }
   }
   if (!matches) writeFileSync(stamp, lock);
@@ -90,6 +90,11 @@ function installModules() {
     `found no Node 26 for ${process.platform}-${process.arch} among the npm packages, expected linux-x64 or ` +
       'linux-arm64: Countersign is developed and runs on those two',
   );
+}
+
+function npmErrors({ stderr, error }) {
+  const lines = (stderr ?? String(error)).split('\n').filter((line) => /^npm (error|ERR!) ./.test(line));
+  return lines.slice(0, 5).join('\n');
 }
 
 /** Whether somebody's own `npm ci` already installed what package-lock.json asks for. */
