@@ -21,7 +21,7 @@ export interface RedisUser {
 /** As on a real fleet: whoever holds conversations cannot read a root key, and the other way round. */
 const rights = {
   'countersign-core': '~chat:* &* +@all -@admin -@dangerous +info',
-  'countersign-rotator': '~service:* &* +@all -@admin -@dangerous +info',
+  'countersign-rotator': '~service:key:* &* +@all -@admin -@dangerous +info',
 };
 
 /**
