@@ -4,6 +4,7 @@ import { ConfigError } from '../config/load.ts';
 import { thisBuild } from '../config/program.ts';
 import { loadCoreConfig } from './config/core-config.ts';
 import { loadLlmModels } from './config/llm-models.ts';
+import { DatabaseError } from './database/errors.ts';
 import { startCore } from './service.ts';
 
 /** Exit codes of sysexits.h. */
@@ -44,7 +45,7 @@ async function run(file: string): Promise<void> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
-  if (error instanceof ConfigError) {
+  if (error instanceof ConfigError || error instanceof DatabaseError) {
     process.stderr.write(`${error.message}\n`);
     return exit.config;
   }

@@ -1,16 +1,26 @@
+import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { Registry } from 'prom-client';
+import { Archive } from './chat/archive.ts';
 import { Chat } from './chat/chat.ts';
+import { HotWindow } from './chat/hot-window.ts';
+import { Notes } from './chat/notes.ts';
 import { Planner } from './chat/planner.ts';
+import { SessionQueue } from './chat/session-queue.ts';
+import { Sessions } from './chat/sessions.ts';
 import type { CoreConfig } from './config/core-config.ts';
 import type { LlmModels } from './config/llm-models.ts';
 import { Calibration } from './context/calibration.ts';
 import { ContextWindow } from './context/context-window.ts';
+import { type Database, openDatabase } from './database/database.ts';
 import { chatRoutes } from './http/chat-routes.ts';
-import { healthRoutes } from './http/health.ts';
+import { type HealthOfPart, healthRoutes } from './http/health.ts';
 import { buildServer } from './http/server.ts';
+import { sessionRoutes } from './http/session-routes.ts';
 import { ModelClient } from './llm/client.ts';
+import { RedisPool } from './redis/redis-pool.ts';
 
 /** A core service that runs. */
 export interface CoreService {
@@ -19,7 +29,11 @@ export interface CoreService {
   close(): Promise<void>;
 }
 
-/** Builds the whole service and starts to listen. */
+/**
+ * Builds the whole service and starts to listen. Redis may be down; the database has to open.
+ *
+ * @throws {import('./database/errors.ts').DatabaseError | import('../config/load.ts').ConfigError}
+ */
 export async function startCore(
   config: CoreConfig,
   models: LlmModels,
@@ -27,23 +41,62 @@ export async function startCore(
   version: string,
 ): Promise<CoreService> {
   const registry = new Registry();
+  const { timeouts } = config;
+  await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 });
+  const database = await openDatabase({ file: config.sqlite });
+  await recover(database, log);
+  const redis = await RedisPool.open(config.redis, timeouts.redis, timeouts.connect, registry, log);
   const window = new ContextWindow(models);
+  const windows = new HotWindow(redis, database, window.largestRetrievalLimit, log);
+  const notes = new Notes(database, log);
+  const queue = new SessionQueue();
+  const model = new ModelClient(config.outbound, config.models.service, timeouts);
   const planner = new Planner(window, new Calibration(registry), log);
-  const model = new ModelClient(config.outbound, config.models.service, config.timeouts);
-  const chat = new Chat(planner, model);
+  const chat = new Chat(planner, model, new Sessions(database, windows, notes, queue));
+  const archive = new Archive(database, windows, log);
   const stopping = new AbortController();
 
   const app = await buildServer(log, registry, version);
-  healthRoutes(app, version, {});
-  chatRoutes(app, { chat, models: window.models, turnMs: config.timeouts.turn, stopping: stopping.signal });
-  await app.listen({ host: config.listen.host, port: config.listen.port });
-  return {
-    address: app.server.address() as AddressInfo,
-    async close() {
-      const timer = setTimeout(() => stopping.abort(), config.timeouts.drain);
-      await app.close();
-      clearTimeout(timer);
-      await model.close();
-    },
+  healthRoutes(app, version, {
+    database: () => healthOfDatabase(database),
+    redis: () => ({ status: redis.state === 'closed' ? 'ok' : 'degraded', breaker: redis.state }),
+  });
+  chatRoutes(app, { chat, models: window.models, turnMs: timeouts.turn, stopping: stopping.signal });
+  sessionRoutes(app, archive);
+
+  const close = async () => {
+    const timer = setTimeout(() => stopping.abort(), timeouts.drain);
+    await app.close();
+    await queue.whenIdle();
+    clearTimeout(timer);
+    await archive.close();
+    notes.close();
+    redis.close();
+    await database.close();
+    await model.close();
   };
+  try {
+    await app.listen({ host: config.listen.host, port: config.listen.port });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { address: app.server.address() as AddressInfo, close };
+}
+
+/** Answers that a crash cut off become messages, marked as interrupted. */
+async function recover(database: Database, log: FastifyBaseLogger): Promise<void> {
+  try {
+    const answers = await database.call('turns.recover', { now: new Date().toISOString() });
+    if (answers > 0) log.warn({ answers }, 'kept answers that were cut off when the service last ended');
+  } catch (error) {
+    log.error({ err: error }, 'could not recover answers that were cut off; the next start tries again');
+  }
+}
+
+function healthOfDatabase({ schema }: Database): HealthOfPart {
+  const { version, target, problem } = schema;
+  const versions = { schema_version: version, schema_target: target };
+  if (problem === undefined) return { status: 'ok', ...versions };
+  return { status: 'degraded', ...versions, problem: { code: problem.code, message: problem.message } };
 }

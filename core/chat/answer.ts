@@ -1,4 +1,6 @@
+import { CoreError } from '../errors.ts';
 import type { Message } from './message.ts';
+import type { FinishedAnswer } from './turn.ts';
 
 interface Delta {
   readonly content?: unknown;
@@ -15,9 +17,14 @@ interface Choice {
 /** What we read of a completion or of one chunk of it. */
 export interface Completion {
   readonly id?: unknown;
+  readonly object?: unknown;
+  readonly created?: unknown;
   readonly model?: unknown;
   readonly choices?: readonly Choice[];
-  readonly usage?: { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown } | null;
+  readonly usage?:
+    | { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown }
+    | null
+    | undefined;
   readonly error?: unknown;
 }
 
@@ -74,4 +81,26 @@ export class Answer {
 
 function toolCallsOf(delta: Delta | undefined): Record<string, unknown>[] {
   return Array.isArray(delta?.tool_calls) ? (delta.tool_calls as Record<string, unknown>[]) : [];
+}
+
+/**
+ * The answer in a whole completion; only the first choice counts.
+ *
+ * @throws {CoreError} `model_interrupted` when there is none
+ */
+export function finishedAnswer(completion: Completion): FinishedAnswer {
+  const choice = completion.choices?.[0];
+  if (typeof choice?.message !== 'object' || choice.message === null) {
+    throw new CoreError('model_interrupted', 'the model answered without a message');
+  }
+  const { content, tool_calls } = choice.message;
+  return {
+    message: {
+      role: 'assistant',
+      content: content ?? (tool_calls === undefined ? '' : null),
+      ...(tool_calls === undefined || tool_calls === null ? {} : { tool_calls }),
+    },
+    finishReason: typeof choice.finish_reason === 'string' ? choice.finish_reason : undefined,
+    usage: completion.usage,
+  };
 }

@@ -1,45 +1,53 @@
+import { randomUUID } from 'node:crypto';
 import { CoreError } from '../errors.ts';
 import type { ModelClient } from '../llm/client.ts';
-import { Answer, type Completion } from './answer.ts';
+import { Answer, type Completion, finishedAnswer } from './answer.ts';
 import { type Message, sortMessages } from './message.ts';
 import type { Plan, Planner } from './planner.ts';
 import { type ChatRequest, toModelRequest } from './request.ts';
+import type { Sessions } from './sessions.ts';
 import { type TurnRecord, unrecorded } from './turn.ts';
+
+/** A chat request and what came with it. */
+export interface ChatCall {
+  readonly request: ChatRequest;
+  /** Without one the call is stateless. */
+  readonly session: string | undefined;
+  /** The service that calls, when its sidecar proved it. */
+  readonly caller: string | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+type Opened = { readonly turn: TurnRecord; readonly plan: Plan } | { readonly replay: Completion };
 
 /** Answers chat requests: remembers, plans, asks the model, and keeps what was said. */
 export class Chat {
   readonly #planner: Planner;
   readonly #model: ModelClient;
+  readonly #sessions: Sessions;
 
-  constructor(planner: Planner, model: ModelClient) {
+  constructor(planner: Planner, model: ModelClient, sessions: Sessions) {
     this.#planner = planner;
     this.#model = model;
+    this.#sessions = sessions;
   }
 
   /**
-   * One answer as a whole.
+   * One answer as a whole. When it resolves, the turn is on the disk.
    *
    * @param signal ends the call to the model at once; its reason is what is thrown
    * @throws {CoreError | import('../llm/client.ts').ModelRefusal}
    */
-  async complete(request: ChatRequest, signal: AbortSignal): Promise<Completion> {
-    const turn = this.#open(request);
-    const plan = this.#planner.plan(request, turn);
+  async complete(call: ChatCall, signal: AbortSignal): Promise<Completion> {
+    const opened = await this.#open(call, signal);
+    if ('replay' in opened) return opened.replay;
+    const { turn, plan } = opened;
     try {
-      const completion = (await this.#model.complete(
-        toModelRequest(request, plan.model, plan),
-        signal,
-      )) as Completion;
-      const choice = completion.choices?.[0];
-      if (choice?.message === undefined) {
-        throw new CoreError('model_interrupted', 'the model answered without a message');
-      }
-      plan.learn(completion.usage?.prompt_tokens);
-      await turn.complete({
-        message: choice.message,
-        finishReason: typeof choice.finish_reason === 'string' ? choice.finish_reason : undefined,
-        usage: completion.usage,
-      });
+      const asked = toModelRequest(call.request, plan.model, plan);
+      const completion = (await this.#model.complete(asked, signal)) as Completion;
+      const answer = finishedAnswer(completion);
+      plan.learn(answer.usage?.prompt_tokens);
+      await turn.complete(answer);
       return completion;
     } catch (error) {
       await turn.interrupt('');
@@ -49,32 +57,65 @@ export class Chat {
 
   /**
    * An answer as it comes: the text of a server-sent event stream, piece by piece. Resolves when the model has begun to
-   * answer. The end of the stream, from the chunk with the `finish_reason` on, comes only after the turn is durable.
+   * answer. The end of the stream, from the chunk with the `finish_reason` on, comes only after the turn is on the disk.
    *
    * @throws as {@link complete}; the iteration throws the same
    */
-  async stream(request: ChatRequest, signal: AbortSignal): Promise<AsyncGenerator<string, void, void>> {
-    const turn = this.#open(request);
-    const plan = this.#planner.plan(request, turn);
+  async stream(call: ChatCall, signal: AbortSignal): Promise<AsyncGenerator<string, void, void>> {
+    const opened = await this.#open(call, signal);
+    if ('replay' in opened) return replayed(opened.replay);
+    const { turn, plan } = opened;
     try {
-      const events = await this.#model.stream(toModelRequest(request, plan.model, plan), signal);
-      return relay(events, turn, plan, request.stream_options?.include_usage === true);
+      const events = await this.#model.stream(toModelRequest(call.request, plan.model, plan), signal);
+      return relay(events, turn, plan, call.request.stream_options?.include_usage === true);
     } catch (error) {
       await turn.interrupt('');
       throw error;
     }
   }
 
-  #open(request: ChatRequest): TurnRecord {
-    const { instructions, earlier, fresh } = sortMessages(request.messages);
-    return unrecorded(
-      fresh.length > 0 ? { instructions, history: earlier, fresh } : continued(instructions, earlier),
+  async #open(call: ChatCall, signal: AbortSignal): Promise<Opened> {
+    const { request } = call;
+    if (call.session === undefined) {
+      const turn = unrecorded(statelessTurn(request.messages));
+      return { turn, plan: this.#planner.plan(request, turn) };
+    }
+    if (request.n !== undefined && request.n !== null && request.n !== 1) {
+      throw new CoreError(
+        'invalid_request',
+        `n: found ${request.n}, expected 1: a session has one answer to each turn`,
+        {
+          param: 'n',
+        },
+      );
+    }
+    const model = this.#planner.modelOf(request);
+    const opened = await this.#sessions.open(
+      {
+        session: call.session,
+        messages: request.messages,
+        model,
+        retrievalLimit: this.#planner.retrievalLimit(model),
+        caller: call.caller,
+        idempotencyKey: call.idempotencyKey,
+      },
+      signal,
     );
+    if ('answered' in opened) return { replay: toCompletion(opened.answered, opened.model ?? model) };
+    const turn = opened.record;
+    try {
+      return { turn, plan: this.#planner.plan(request, turn) };
+    } catch (error) {
+      await turn.interrupt('');
+      throw error;
+    }
   }
 }
 
-/** A request that ends with the model's own message asks to go on from it. */
-function continued(instructions: readonly Message[], earlier: readonly Message[]) {
+function statelessTurn(messages: readonly Message[]): Pick<TurnRecord, 'instructions' | 'history' | 'fresh'> {
+  const { instructions, earlier, fresh } = sortMessages(messages);
+  if (fresh.length > 0) return { instructions, history: earlier, fresh };
+  // A request that ends with the model's own message asks to go on from it.
   return { instructions, history: earlier.slice(0, -1), fresh: earlier.slice(-1) };
 }
 
@@ -95,8 +136,8 @@ async function* relay(
           const chunk = parseChunk(data);
           turn.add(answer.add(chunk));
           if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
-          if (turn.durable && answer.finishReason !== undefined) held += `data: ${data}\n\n`;
-          else shown += `data: ${data}\n\n`;
+          if (turn.durable && answer.finishReason !== undefined) held += toEvent(data);
+          else shown += toEvent(data);
         }
         if (shown !== '') yield shown;
       }
@@ -107,23 +148,62 @@ async function* relay(
     plan.learn(answer.usage?.prompt_tokens);
     await turn.complete(answer);
     over = true;
-    yield `${held}data: [DONE]\n\n`;
+    yield `${held}${endOfStream}`;
   } finally {
     // Reached half-way by an error and when the reader, the client, has gone.
     if (!over) await turn.interrupt(answer.text);
   }
 }
 
+const endOfStream = 'data: [DONE]\n\n';
+
+/** Data that has line breaks in it takes several lines. */
+function toEvent(data: string): string {
+  return data.includes('\n') ? `data: ${data.replaceAll('\n', '\ndata: ')}\n\n` : `data: ${data}\n\n`;
+}
+
 function parseChunk(data: string): Completion {
   let chunk: Completion;
   try {
-    chunk = JSON.parse(data) as Completion;
+    chunk = (JSON.parse(data) as Completion) ?? {};
   } catch (cause) {
     throw new CoreError('model_interrupted', 'the model sent an event that is not JSON', { cause });
   }
-  if (chunk?.error !== undefined && chunk.error !== null) {
+  if (chunk.error !== undefined && chunk.error !== null) {
     const { message = String(chunk.error) } = chunk.error as { message?: string };
     throw new CoreError('model_interrupted', `the model broke off its answer: ${message}`);
   }
-  return chunk ?? {};
+  return chunk;
+}
+
+/** A stored answer in the shape of a completion. */
+function toCompletion(message: Message, model: string): Completion {
+  const { role: _, ...rest } = message;
+  return {
+    id: `chatcmpl-${randomUUID()}`,
+    object: 'chat.completion',
+    created: Math.floor(Date.now() / 1000),
+    model,
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', ...rest },
+        finish_reason: message.tool_calls === undefined ? 'stop' : 'tool_calls',
+      },
+    ],
+  };
+}
+
+/** A stored answer as a stream of one piece. */
+async function* replayed(completion: Completion): AsyncGenerator<string, void, void> {
+  const { message, finish_reason } = completion.choices?.[0] ?? {};
+  const chunk = (choice: object) =>
+    toEvent(
+      JSON.stringify({ ...completion, object: 'chat.completion.chunk', choices: [{ index: 0, ...choice }] }),
+    );
+  const toolCalls = message?.tool_calls as object[] | undefined;
+  const delta = toolCalls
+    ? { ...message, tool_calls: toolCalls.map((call, index) => ({ index, ...call })) }
+    : message;
+  yield chunk({ delta, finish_reason: null }) + chunk({ delta: {}, finish_reason }) + endOfStream;
 }

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { CoreError } from '../errors.ts';
 import { messageSchema } from './message.ts';
 
-/** Names a session: in `X-Session-ID`, in `metadata.session_id`, in the paths of the session API. */
-export const sessionId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, {
+/** Names a session: in `X-Session-ID`, in `metadata.session_id`, in the paths of the session API, where `search` is taken. */
+export const sessionId = z.string().regex(/^(?!search$)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, {
   error:
     'a session id: 1 to 128 letters, digits, dots, underscores, colons or hyphens, beginning with a letter or digit',
 });

@@ -1,7 +1,16 @@
-import type { Answer } from './answer.ts';
 import type { Message } from './message.ts';
 
-/** What a session's memory knows at the begin of a turn, and where the turn is written down. */
+/** An answer that the model has finished. */
+export interface FinishedAnswer {
+  readonly message: Message;
+  readonly finishReason: string | undefined;
+  readonly usage:
+    | { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown }
+    | null
+    | undefined;
+}
+
+/** What is known at the begin of a turn, and where the turn is written down. */
 export interface TurnRecord {
   readonly instructions: readonly Message[];
   readonly history: readonly Message[];
@@ -10,8 +19,12 @@ export interface TurnRecord {
   readonly durable: boolean;
   /** Notes text of the answer as it streams, so that a crash keeps it. */
   add(text: string): void;
-  /** The turn is over. When this resolves, all its messages are on the disk. */
-  complete(answer: { readonly message: Message } & Pick<Answer, 'finishReason' | 'usage'>): Promise<void>;
+  /**
+   * The turn is over. When this resolves, all its messages are on the disk.
+   *
+   * @throws {import('../database/errors.ts').DatabaseError} when it could not be stored
+   */
+  complete(answer: FinishedAnswer): Promise<void>;
   /** The answer ended half-way: what there is of it is kept and marked; without any, the turn never happened. */
   interrupt(text: string): Promise<void>;
 }

@@ -1,41 +1,61 @@
--- Chats, their turns and their messages. A turn is one request to the model with its answer.
+-- Chats, their messages, and the turns that are being answered. A turn is one request with its answer; its messages
+-- become rows together, when it ends. All times are RFC 3339, UTC, with milliseconds.
 
 CREATE TABLE chats (
-  session_id    TEXT PRIMARY KEY,
+  chat_id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  session_id    TEXT NOT NULL,               -- the name that clients use; free again once the chat is deleted
+  window_id     TEXT NOT NULL UNIQUE,        -- random: names the hot window of exactly this chat in Redis
   title         TEXT,
-  created_at    TEXT NOT NULL,               -- RFC 3339, UTC, milliseconds; so are all times here
+  created_by    TEXT,                        -- the calling service, when its sidecar proved it
+  instructions  TEXT CHECK (instructions IS NULL OR json_valid(instructions)),  -- the last system prompt, as messages
+  created_at    TEXT NOT NULL,
   updated_at    TEXT NOT NULL,
-  message_count INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+  message_count INTEGER NOT NULL DEFAULT 0,  -- also the position of the newest message
+  last_turn     TEXT,                        -- the turn that the newest message belongs to
+  deleted_at    TEXT                         -- set at once; the rows are then removed in portions
+) STRICT;
 
-CREATE INDEX chats_by_update ON chats (updated_at, session_id);
-
-CREATE TABLE turns (
-  turn_id           TEXT PRIMARY KEY,
-  session_id        TEXT NOT NULL REFERENCES chats (session_id) ON DELETE CASCADE,
-  state             TEXT NOT NULL CHECK (state IN ('open', 'complete', 'interrupted', 'failed')),
-  model             TEXT NOT NULL,
-  started_at        TEXT NOT NULL,
-  ended_at          TEXT,
-  prompt_tokens     INTEGER,
-  completion_tokens INTEGER,
-  error             TEXT
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX turns_by_session ON turns (session_id, started_at);
-CREATE INDEX turns_open ON turns (turn_id) WHERE state = 'open';
+CREATE UNIQUE INDEX chats_by_session ON chats (session_id) WHERE deleted_at IS NULL;
+CREATE INDEX chats_by_update ON chats (updated_at, chat_id) WHERE deleted_at IS NULL;
+CREATE INDEX chats_deleted ON chats (chat_id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE messages (
   message_id INTEGER PRIMARY KEY AUTOINCREMENT,
-  session_id TEXT NOT NULL REFERENCES chats (session_id) ON DELETE CASCADE,
-  position   INTEGER NOT NULL,               -- 0, 1, 2 … within its chat
-  turn_id    TEXT REFERENCES turns (turn_id),
-  role       TEXT NOT NULL CHECK (role IN ('system', 'developer', 'user', 'assistant', 'tool')),
+  chat_id    INTEGER NOT NULL REFERENCES chats (chat_id) ON DELETE CASCADE,
+  position   INTEGER NOT NULL,               -- 1, 2, 3 … within its chat
+  turn_id    TEXT NOT NULL,
+  role       TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool', 'function')),
   content    TEXT NOT NULL,                  -- its text, which is what search finds
-  payload    TEXT CHECK (payload IS NULL OR json_valid(payload)),  -- the rest of the message (parts, tool calls), JSON
-  state      TEXT NOT NULL CHECK (state IN ('streaming', 'complete', 'interrupted')),
+  payload    TEXT CHECK (payload IS NULL OR json_valid(payload)),  -- the whole message, when it is more than a text
+  state      TEXT NOT NULL CHECK (state IN ('complete', 'interrupted')),
+  model      TEXT,                           -- of an answer
   created_at TEXT NOT NULL,
-  UNIQUE (session_id, position)
+  UNIQUE (chat_id, position)
 ) STRICT;
 
-CREATE INDEX messages_by_turn ON messages (turn_id);
+-- A streaming answer so far: what is found here at a start was cut off by a crash.
+CREATE TABLE open_turns (
+  turn_id         TEXT PRIMARY KEY,
+  turn            TEXT NOT NULL CHECK (json_valid(turn))  -- its session and what was asked
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE open_turn_texts (
+  turn_id TEXT NOT NULL REFERENCES open_turns (turn_id) ON DELETE CASCADE,
+  number  INTEGER NOT NULL,
+  text    TEXT NOT NULL,
+  PRIMARY KEY (turn_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- What came of requests with an Idempotency-Key, so that the same request is not answered twice.
+CREATE TABLE idempotent_turns (
+  chat_id         INTEGER NOT NULL REFERENCES chats (chat_id) ON DELETE CASCADE,
+  idempotency_key TEXT NOT NULL,
+  request_hash    TEXT NOT NULL,             -- SHA-256 of the new messages
+  turn_id         TEXT NOT NULL,
+  first_position  INTEGER NOT NULL,
+  answer_position INTEGER NOT NULL,
+  created_at      TEXT NOT NULL,
+  PRIMARY KEY (chat_id, idempotency_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotent_turns_by_age ON idempotent_turns (created_at);

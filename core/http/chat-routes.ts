@@ -1,20 +1,11 @@
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Chat } from '../chat/chat.ts';
-import { type ChatRequest, chatRequestSchema, namedSession } from '../chat/request.ts';
+import type { Chat, ChatCall } from '../chat/chat.ts';
+import { chatRequestSchema, namedSession } from '../chat/request.ts';
 import { CoreError } from '../errors.ts';
 import { describeError } from './errors.ts';
-import type { ZodTypes } from './schemas.ts';
-
-const openAiError = z.object({
-  error: z.object({
-    message: z.string(),
-    type: z.string(),
-    param: z.string().nullable(),
-    code: z.string().nullable(),
-  }),
-});
+import { openAiError, type ZodTypes } from './schemas.ts';
 
 export interface ChatRoutesOptions {
   readonly chat: Chat;
@@ -41,17 +32,24 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
         body: chatRequestSchema,
         headers: z.looseObject({
           'x-session-id': z.string().optional(),
+          'x-service-id': z.string().max(63).optional(),
           'idempotency-key': z.string().min(1).max(255).optional(),
         }),
         response: { 200: z.unknown(), '4xx': openAiError, '5xx': openAiError },
       },
     },
     async (request, reply) => {
-      namedSession(request.body, request.headers['x-session-id']);
+      const { body, headers } = request;
+      const call = {
+        request: body,
+        session: namedSession(body, headers['x-session-id']),
+        caller: headers['x-service-id'],
+        idempotencyKey: headers['idempotency-key'],
+      };
       const ended = endsWith(reply, options);
       try {
-        if (request.body.stream !== true) return await options.chat.complete(request.body, ended.signal);
-        await stream(request, reply, options.chat, request.body, ended.signal);
+        if (body.stream !== true) return await options.chat.complete(call, ended.signal);
+        await stream(request, reply, options.chat, call, ended.signal);
         return reply;
       } catch (error) {
         if (!ended.clientGone()) throw error;
@@ -102,10 +100,10 @@ async function stream(
   request: FastifyRequest,
   reply: FastifyReply,
   chat: Chat,
-  body: ChatRequest,
+  call: ChatCall,
   signal: AbortSignal,
 ): Promise<void> {
-  const pieces = await chat.stream(body, signal);
+  const pieces = await chat.stream(call, signal);
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
+import { DatabaseError } from '../database/errors.ts';
 import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '../errors.ts';
 import { ModelRefusal } from '../llm/client.ts';
 
@@ -23,7 +24,7 @@ export function describeError(
   request: FastifyRequest,
 ): { status: number; body: OpenAiError } {
   if (thrown instanceof ModelRefusal) return { status: thrown.status, body: thrown.body };
-  const error = thrown instanceof CoreError ? thrown : (fromFastify(thrown as FastifyError) ?? thrown);
+  const error = toCoreError(thrown) ?? thrown;
   const status = error instanceof CoreError ? error.status : 500;
   if (status >= 500) request.log.error({ err: error }, 'request failed');
   return { status, body: toOpenAiError(error) };
@@ -33,6 +34,25 @@ const fastifyCodes: Readonly<Record<string, CoreErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
 };
+
+function toCoreError(thrown: unknown): CoreError | undefined {
+  if (thrown instanceof CoreError) return thrown;
+  return thrown instanceof DatabaseError ? fromDatabase(thrown) : fromFastify(thrown as FastifyError);
+}
+
+/** Paths and SQL stay in the log. */
+function fromDatabase(cause: DatabaseError): CoreError {
+  if (cause.code === 'schema-too-old') {
+    return new CoreError(
+      'storage_outdated',
+      'this needs a newer database schema: /health says what keeps it',
+      { cause },
+    );
+  }
+  return new CoreError('storage_unavailable', `the database failed (${cause.code}); nothing was stored`, {
+    cause,
+  });
+}
 
 function fromFastify(error: FastifyError): CoreError | undefined {
   if (error.cause instanceof CoreError) return error.cause;

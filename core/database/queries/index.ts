@@ -1,9 +1,11 @@
 import type { Query } from '../query.ts';
+import { chatQueries } from './chats.ts';
 import { fileContentQueries } from './file-contents.ts';
 import { fileQueries } from './files.ts';
+import { turnQueries } from './turns.ts';
 
 /** Every query there is, by name. They run in the database's worker threads; arguments and results are cloned. */
-export const queries = { ...fileQueries, ...fileContentQueries } as const;
+export const queries = { ...fileQueries, ...fileContentQueries, ...chatQueries, ...turnQueries } as const;
 
 export type Queries = typeof queries;
 export type QueryName = keyof Queries;

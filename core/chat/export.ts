@@ -1,0 +1,51 @@
+import type { ChatRow } from '../database/queries/chats.ts';
+import type { StoredMessage } from '../database/queries/turns.ts';
+import { fromStored } from './stored-message.ts';
+
+/** Pages of a chat's messages, the oldest first. */
+export type Pages = AsyncIterable<readonly StoredMessage[]>;
+
+/** A message as the session API shows it. */
+export function toShown(row: StoredMessage) {
+  const { position, state, model, created_at, turn_id } = row;
+  return { position, ...fromStored(row), state, model, turn_id, created_at };
+}
+
+/** A whole chat as JSON, piece by piece. */
+export async function* toJson(chat: ChatRow, pages: Pages): AsyncGenerator<string> {
+  const head = JSON.stringify(chat, null, 2);
+  yield `${head.slice(0, -2)},\n  "messages": [`;
+  let separator = '\n    ';
+  for await (const page of pages) {
+    let piece = '';
+    for (const row of page) {
+      piece += separator + JSON.stringify(toShown(row));
+      separator = ',\n    ';
+    }
+    yield piece;
+  }
+  yield '\n  ]\n}\n';
+}
+
+const speakers: Readonly<Record<string, string>> = { user: 'User', assistant: 'Assistant', tool: 'Tool' };
+
+/** A whole chat as Markdown, piece by piece. Messages are often Markdown themselves, so they stand as they are. */
+export async function* toMarkdown(chat: ChatRow, pages: Pages): AsyncGenerator<string> {
+  const title = (chat.title ?? chat.id).replaceAll(/\s+/g, ' ');
+  yield `# ${title}\n\n${chat.message_count} messages, ${chat.created_at} to ${chat.updated_at}\n`;
+  for await (const page of pages) {
+    yield page
+      .map((row) => {
+        const mark = row.state === 'interrupted' ? ' (interrupted)' : '';
+        return `\n## ${speakers[row.role] ?? row.role}${mark}, ${row.created_at}\n\n${bodyOf(row)}\n`;
+      })
+      .join('');
+  }
+}
+
+function bodyOf(row: StoredMessage): string {
+  const calls = fromStored(row).tool_calls;
+  if (calls === undefined) return row.content;
+  const json = `\`\`\`json\n${JSON.stringify(calls, null, 2)}\n\`\`\``;
+  return row.content === '' ? json : `${row.content}\n\n${json}`;
+}

@@ -1,0 +1,215 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { Archive } from '../chat/archive.ts';
+import { toJson, toMarkdown, toShown } from '../chat/export.ts';
+import { sessionId } from '../chat/request.ts';
+import { toSearchExpression } from '../chat/search-expression.ts';
+import type { ChatRow } from '../database/queries/chats.ts';
+import { CoreError } from '../errors.ts';
+import { fromCursor, toCursor } from './cursor.ts';
+import { openAiError, type ZodTypes } from './schemas.ts';
+
+const chatSchema = z.object({
+  id: z.string(),
+  title: z.string().nullable(),
+  created_by: z.string().nullable(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  message_count: z.int(),
+});
+const messageSchema = z.looseObject({
+  position: z.int(),
+  role: z.string(),
+  content: z.unknown(),
+  state: z.enum(['complete', 'interrupted']),
+  model: z.string().nullable(),
+  turn_id: z.string(),
+  created_at: z.string(),
+});
+const foundSchema = z.object({
+  session_id: z.string(),
+  title: z.string().nullable(),
+  position: z.int(),
+  role: z.string(),
+  excerpt: z.string(),
+  created_at: z.string(),
+});
+
+const title = z.string().trim().min(1).max(200);
+const limit = z.coerce.number().int().min(1).max(200).default(50);
+const cursor = z.string().max(500).optional();
+const params = z.object({ session: sessionId });
+const errors = { '4xx': openAiError, '5xx': openAiError };
+const nextCursor = z.string().nullable();
+
+/** The session API under /api/chats. */
+export function sessionRoutes(server: FastifyInstance, archive: Archive): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  const tags = ['sessions'];
+
+  app.post(
+    '/api/chats',
+    {
+      schema: {
+        tags,
+        summary: 'Make a session',
+        body: z.strictObject({ id: sessionId.optional(), title: title.optional() }).nullish(),
+        headers: z.looseObject({ 'x-service-id': z.string().max(63).optional() }),
+        response: { 201: chatSchema, ...errors },
+      },
+    },
+    async ({ body, headers }, reply) => {
+      const chat = await archive.create(body?.id, body?.title ?? null, headers['x-service-id'] ?? null);
+      return reply.code(201).header('location', `/api/chats/${chat.id}`).send(chat);
+    },
+  );
+
+  app.get(
+    '/api/chats',
+    {
+      schema: {
+        tags,
+        summary: 'List sessions, the most lately used first',
+        querystring: z.object({ limit, cursor }),
+        response: { 200: z.object({ chats: z.array(chatSchema), next_cursor: nextCursor }), ...errors },
+      },
+    },
+    async ({ query }) => {
+      const before = query.cursor === undefined ? null : fromCursor(query.cursor, 'string', 'number');
+      const rows = await archive.list(
+        query.limit,
+        before === null ? null : { updatedAt: before[0], chatId: before[1] },
+      );
+      const last = rows.length === query.limit ? rows.at(-1) : undefined;
+      return {
+        chats: rows.map(({ chat_id: _, ...chat }): ChatRow => chat),
+        next_cursor: last === undefined ? null : toCursor(last.updated_at, last.chat_id),
+      };
+    },
+  );
+
+  app.get(
+    '/api/chats/search',
+    {
+      schema: {
+        tags,
+        summary: 'Search the messages of all sessions, or of one',
+        description:
+          'Every word must occur; words in double quotes occur together; the last word may be the beginning of one. The newest messages come first.',
+        querystring: z.object({
+          q: z.string().min(1).max(500),
+          session_id: sessionId.optional(),
+          limit,
+          cursor,
+        }),
+        response: { 200: z.object({ messages: z.array(foundSchema), next_cursor: nextCursor }), ...errors },
+      },
+    },
+    async ({ query }) => {
+      const match = toSearchExpression(query.q);
+      if (match === undefined) {
+        throw new CoreError('invalid_request', 'q: found no letter or digit, expected words to search for', {
+          param: 'q',
+        });
+      }
+      const rows = await archive.search(match, {
+        session: query.session_id ?? null,
+        before: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
+        limit: query.limit,
+      });
+      const last = rows.length === query.limit ? rows.at(-1) : undefined;
+      return {
+        messages: rows.map(({ message_id: _, ...message }) => message),
+        next_cursor: last === undefined ? null : toCursor(last.message_id),
+      };
+    },
+  );
+
+  app.get(
+    '/api/chats/:session',
+    { schema: { tags, summary: 'One session', params, response: { 200: chatSchema, ...errors } } },
+    async (request) => archive.get(request.params.session),
+  );
+
+  app.get(
+    '/api/chats/:session/messages',
+    {
+      schema: {
+        tags,
+        summary: 'Read the messages of a session',
+        params,
+        querystring: z.object({ limit, cursor, order: z.enum(['asc', 'desc']).default('asc') }),
+        response: { 200: z.object({ messages: z.array(messageSchema), next_cursor: nextCursor }), ...errors },
+      },
+    },
+    async ({ params: { session }, query }) => {
+      const rows = await archive.messages(session, {
+        limit: query.limit,
+        from: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
+        newestFirst: query.order === 'desc',
+      });
+      const last = rows.length === query.limit ? rows.at(-1) : undefined;
+      return {
+        messages: rows.map(toShown),
+        next_cursor: last === undefined ? null : toCursor(last.position),
+      };
+    },
+  );
+
+  app.patch(
+    '/api/chats/:session',
+    {
+      schema: {
+        tags,
+        summary: 'Rename a session',
+        params,
+        body: z.strictObject({ title }),
+        response: { 200: chatSchema, ...errors },
+      },
+    },
+    async (request) => archive.rename(request.params.session, request.body.title),
+  );
+
+  app.delete(
+    '/api/chats/:session',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a session and its messages',
+        params,
+        response: { 204: z.null(), ...errors },
+      },
+    },
+    async (request, reply) => {
+      await archive.delete(request.params.session);
+      return reply.code(204).send();
+    },
+  );
+
+  app.get(
+    '/api/chats/:session/export',
+    {
+      schema: {
+        tags,
+        summary: 'A whole session as a file',
+        params,
+        querystring: z.object({ format: z.enum(['json', 'markdown']).default('json') }),
+        response: { 200: z.string(), ...errors },
+      },
+    },
+    async ({ params: { session }, query: { format } }, reply) => {
+      const chat = await archive.get(session);
+      const pages = archive.pages(session);
+      const [type, ending, text] =
+        format === 'json'
+          ? ['application/json; charset=utf-8', 'json', toJson(chat, pages)]
+          : ['text/markdown; charset=utf-8', 'md', toMarkdown(chat, pages)];
+      const name = `${session.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.${ending}`;
+      return reply
+        .type(type as string)
+        .header('content-disposition', `attachment; filename="${name}"`)
+        .send(Readable.from(text as AsyncGenerator<string>));
+    },
+  );
+}
