@@ -7,6 +7,8 @@ import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
 import { FromError } from './from.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
+import { signCommand } from './sign.ts';
+import { verifyCommand } from './verify.ts';
 
 /** The command line `countersign`: one subcommand a file. */
 export function program(): Command {
@@ -18,8 +20,9 @@ export function program(): Command {
       'after',
       '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
     );
-  const commands = [checkCommand(), keysCommand(), matrixCommand()];
-  for (const command of commands) countersign.addCommand(command);
+  // One a line: they come and go one by one.
+  const commands = [checkCommand, keysCommand, matrixCommand, signCommand, verifyCommand];
+  for (const command of commands) countersign.addCommand(command());
   inherit(countersign);
   return countersign;
 }
