@@ -4,7 +4,7 @@ import { access, constants, glob, mkdir, mkdtemp, readFile, rename, rm, writeFil
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type BuildOptions, type BuildResult, build as bundle, type Metafile } from 'esbuild';
+import { type BuildOptions, type BuildResult, build as bundle, type Metafile, stop } from 'esbuild';
 import { type Program, programs } from './programs.ts';
 
 /** The top of the repository. */
@@ -55,7 +55,12 @@ export async function build(
   });
   await mkdir(bundles, { recursive: true });
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-  return Promise.all(wanted.map((program) => buildProgram(program, version)));
+  try {
+    return await Promise.all(wanted.map((program) => buildProgram(program, version)));
+  } finally {
+    // esbuild's own process, which would otherwise stay for as long as this one.
+    await stop();
+  }
 }
 
 async function buildProgram(program: Program, version: string): Promise<Built> {

@@ -79,7 +79,12 @@ export class LocalFleet {
         await folder.writeSidecar(service);
         await mkdir(folder.at('state', service.name), { recursive: true, mode: 0o700 });
         const { name } = service;
-        const place = { service: name, config: folder.configOf(name), log: folder.logOf(name), sockets };
+        const place = {
+          service: name,
+          config: folder.configOf(name),
+          log: folder.logOf(`${name}.sidecar`),
+          sockets,
+        };
         const sidecar = await LocalSidecar.start(place, 'logging');
         this.#sidecars.set(name, sidecar);
         this.#watch(sidecar.serving, sidecar);
@@ -108,7 +113,9 @@ export class LocalFleet {
   /** Swaps every sidecar's binary, one after the other; goes on after a failure and reports it. */
   async swapTo(phase: Phase, report: (swapped: Swapped) => void = () => {}): Promise<Swapped[]> {
     const all: Swapped[] = [];
-    for (const [service, sidecar] of this.#sidecars) {
+    for (const { name: service } of this.services) {
+      const sidecar = this.#sidecars.get(service);
+      if (sidecar === undefined) continue;
       let swapped: Swapped;
       try {
         const ms = await sidecar.swapTo(phase);
@@ -128,7 +135,7 @@ export class LocalFleet {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#starting.catch(() => undefined);
-    await rm(this.#options.folder.at('up.json'), { force: true });
+    for (const name of ['up.json', 'control.sock']) await rm(this.#options.folder.at(name), { force: true });
     await Promise.all([...this.#sidecars.values()].map((sidecar) => sidecar.stop()));
     await Promise.all(this.#apps.map((app) => app.stop(stopGraceMs)));
     await this.#redis?.process.stop(stopGraceMs);

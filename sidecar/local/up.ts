@@ -72,7 +72,9 @@ async function startAll(fleet: LocalFleet, folder: Folder): Promise<void> {
   const built = (await build()).filter(({ fresh }) => fresh);
   for (const { name } of built) console.log(`built dist/${name}`);
   await fleet.start();
-  await serveControl(folder.control, fleet);
+  const control = await serveControl(folder.control, fleet);
+  // What is asked there is answered for as long as the fleet runs; the socket alone keeps nothing running.
+  control.unref();
 }
 
 function modelServer(text: string): URL {
