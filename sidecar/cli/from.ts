@@ -5,9 +5,8 @@ import { z } from 'zod';
 import {
   type DenialsDocument,
   denialsSchema,
-  type ObservedDocument,
+  type HostState,
   observedSchema,
-  type StatusDocument,
   statusSchema,
 } from '../telemetry/documents.ts';
 import { AnsweredNo } from './exit-codes.ts';
@@ -18,15 +17,6 @@ export const localAdmin = 'http://127.0.0.1:15000';
 const timeoutMs = 5_000;
 const mostBytes = 64 * 1024 * 1024;
 const names = ['status', 'observed', 'denials'] as const;
-
-/** What one sidecar says of itself, as far as it could be read. */
-export interface HostState {
-  /** The URL, file or folder that it was read from. */
-  readonly from: string;
-  readonly status?: StatusDocument;
-  readonly observed?: ObservedDocument;
-  readonly denials?: DenialsDocument;
-}
 
 export type DocumentName = (typeof names)[number];
 

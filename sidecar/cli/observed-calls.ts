@@ -1,6 +1,7 @@
 import type { ObservedCall } from '../policy/observed-call.ts';
 import { pathTemplate } from '../policy/path-template.ts';
-import { type HostState, readFrom } from './from.ts';
+import type { HostState } from '../telemetry/documents.ts';
+import { readFrom } from './from.ts';
 
 /**
  * The calls that came in to the sidecars read, by their observations, or by their denials where there are none (a

@@ -4,11 +4,12 @@ import pkg from '../../package.json' with { type: 'json' };
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { checkCommand } from './check.ts';
 import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
-import { FromError } from './from.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
+import { reportCommand } from './report.ts';
 import { signCommand } from './sign.ts';
 import { verifyCommand } from './verify.ts';
+import { whyCommand } from './why.ts';
 
 /** The command line `countersign`: one subcommand a file. */
 export function program(): Command {
@@ -21,7 +22,15 @@ export function program(): Command {
       '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
     );
   // One a line: they come and go one by one.
-  const commands = [checkCommand, keysCommand, matrixCommand, signCommand, verifyCommand];
+  const commands = [
+    checkCommand,
+    keysCommand,
+    matrixCommand,
+    reportCommand,
+    signCommand,
+    verifyCommand,
+    whyCommand,
+  ];
   for (const command of commands) countersign.addCommand(command());
   inherit(countersign);
   return countersign;
@@ -64,12 +73,7 @@ function report(error: unknown): number {
 
 function exitOf(error: unknown): number | undefined {
   if (error instanceof UsageError) return exit.usage;
-  if (
-    error instanceof AnsweredNo ||
-    error instanceof FromError ||
-    error instanceof RegistryError ||
-    error instanceof DeliveryError
-  )
+  if (error instanceof AnsweredNo || error instanceof RegistryError || error instanceof DeliveryError)
     return exit.no;
   if (error instanceof ConfigError || error instanceof KeySourceError) return exit.config;
   return undefined;

@@ -126,6 +126,15 @@ export type Observation = ObservedDocument['observations'][number];
 export type StatusDocument = z.output<typeof statusSchema>;
 export type Phase = StatusDocument['phase'];
 
+/** What one sidecar says of itself, as far as it could be read. */
+export interface HostState {
+  /** The URL, file or folder that it was read from. */
+  readonly from: string;
+  readonly status?: StatusDocument;
+  readonly observed?: ObservedDocument;
+  readonly denials?: DenialsDocument;
+}
+
 /** RFC 3339 in UTC. */
 export function timeText(ms: number): string {
   return new Date(ms).toISOString();

@@ -1,0 +1,135 @@
+import type { Fleet } from '../config/fleet.ts';
+import type { Matrix } from '../policy/matrix.ts';
+import type { HostState } from '../telemetry/documents.ts';
+import type { Intended } from './intended.ts';
+import { keysInPlace, type PairKeys } from './keys-in-place.ts';
+import {
+  inboundRows,
+  type NeverSeen,
+  neverSeen,
+  type PairCalls,
+  type PairSkew,
+  pairCalls,
+  pairSkew,
+} from './pairs.ts';
+import { type Refusals, replay } from './refusals.ts';
+import { hours, type SidecarState, sidecarStates } from './sidecars.ts';
+
+/** Skew past which the report warns: a fifth of the window. */
+const warnSkewSeconds = 60;
+
+/** The port of an app, and whether anything but loopback reaches it. */
+export interface AppPort {
+  readonly service: string;
+  readonly host: string;
+  readonly port: number;
+  readonly open: boolean;
+  /** How that was found out. */
+  readonly how: string;
+}
+
+export interface ReadinessInput {
+  readonly states: readonly HostState[];
+  readonly fleet: Fleet;
+  /** The matrix that is to be enforced. */
+  readonly matrix: Matrix;
+  readonly intended: readonly Intended[];
+  readonly appPorts: readonly AppPort[];
+  /** The time that every sidecar must have logged for, and that must have passed without an unexplained denial. */
+  readonly minLoggingMs: number;
+  readonly nowMs: number;
+}
+
+/** Whether a fleet can start to enforce, and all that speaks for and against it. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly time: string;
+  readonly min_logging_seconds: number;
+  readonly matrix: string;
+  readonly fleet: string;
+  readonly sidecars: readonly SidecarState[];
+  readonly pairs: readonly PairCalls[];
+  readonly skew: readonly PairSkew[];
+  readonly keys: readonly PairKeys[];
+  readonly would_refuse: readonly Refusals[];
+  /** Calls denied when they were made that the matrix allows by now. */
+  readonly mended: number;
+  readonly never_seen: NeverSeen;
+  readonly app_ports: readonly AppPort[];
+  /** Why it is not ready; empty when it is. */
+  readonly blockers: readonly string[];
+  /** Worth a look, and in nobody's way. */
+  readonly warnings: readonly string[];
+}
+
+/** Weighs up what the sidecars recorded. Pure: everything comes in with `input`. */
+export function assess(input: ReadinessInput): Readiness {
+  const { states, fleet, matrix, minLoggingMs, nowMs } = input;
+  const rows = inboundRows(states);
+  const { sidecars, blockers } = sidecarStates(states, fleet, matrix, minLoggingMs, nowMs);
+  const { refusals, mended } = replay(rows, states, matrix, input.intended, nowMs - minLoggingMs);
+  const keys = keysInPlace(states, matrix, nowMs);
+  const skew = pairSkew(states);
+
+  const unexplained = refusals.filter(({ state }) => state === 'unexplained');
+  if (rows.length === 0)
+    blockers.push('no call has been recorded: nothing is known about what enforcing would do');
+  if (unexplained.length > 0) {
+    const calls = unexplained.reduce((sum, { count }) => sum + count, 0);
+    blockers.push(
+      `${calls} recorded calls of ${unexplained.length} kinds would be refused, without an explanation: allow them in ` +
+        'authorization.yaml (countersign matrix suggest), mend their cause, or declare them with --intended',
+    );
+  }
+  blockers.push(...keys.flatMap(({ problems }) => problems));
+  for (const { service, host, port, open, how } of input.appPorts)
+    if (open)
+      blockers.push(`the app of ${service} can be reached at ${host}:${port} past its sidecar (${how})`);
+
+  return {
+    ready: blockers.length === 0,
+    time: new Date(nowMs).toISOString(),
+    min_logging_seconds: minLoggingMs / 1000,
+    matrix: matrix.hash,
+    fleet: fleet.hash,
+    sidecars,
+    pairs: pairCalls(rows),
+    skew,
+    keys,
+    would_refuse: refusals,
+    mended,
+    never_seen: neverSeen(rows, fleet, matrix),
+    app_ports: input.appPorts,
+    blockers,
+    warnings: warnings(states, skew, sidecars),
+  };
+}
+
+function warnings(
+  states: readonly HostState[],
+  skew: readonly PairSkew[],
+  sidecars: readonly SidecarState[],
+): string[] {
+  const found: string[] = [];
+  for (const { caller, callee, min_seconds, max_seconds } of skew) {
+    const most = Math.max(Math.abs(min_seconds), Math.abs(max_seconds));
+    if (most > warnSkewSeconds)
+      found.push(
+        `the clocks of ${caller} and ${callee} were up to ${Math.round(most)} s apart; past 300 s calls are refused`,
+      );
+  }
+  for (const { from, observed } of states) {
+    if ((observed?.overflow ?? 0) > 0)
+      found.push(`${from}: ${observed?.overflow} calls found no room in the table of observations`);
+  }
+  const versions = new Set(sidecars.map(({ version, phase }) => `${phase} ${version}`));
+  if (versions.size > 1) found.push(`the sidecars differ: ${[...versions].join(', ')}`);
+  const times = sidecars
+    .filter(({ phase }) => phase === 'logging')
+    .map(({ logging_seconds }) => logging_seconds);
+  if (times.length > 1 && Math.max(...times) > 2 * Math.min(...times))
+    found.push(
+      `logged for ${hours(Math.min(...times))} to ${hours(Math.max(...times))}: some sidecars came later`,
+    );
+  return found;
+}

@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { readFrom } from '../../../sidecar/cli/from.ts';
+import { readGateKey } from '../../../sidecar/cli/gate-key.ts';
+import { gateProblems } from '../../../sidecar/readiness/verify-gate.ts';
+import { type GatheredFleet, gatheredFleet, observedRow } from '../../support/gathered-fleet.ts';
+import { type Ran, runCountersign } from '../../support/run-countersign.ts';
+
+interface GatedFleet extends GatheredFleet {
+  readonly gate: string;
+  readonly key: string;
+  readonly binary: string;
+}
+
+async function gated(t: { teardown(done: () => unknown): void }): Promise<GatedFleet> {
+  const fleet = await gatheredFleet(t);
+  const binary = join(fleet.folder, 'countersign-enforcing');
+  await writeFile(binary, 'an executable');
+  return { ...fleet, binary, gate: join(fleet.folder, 'gate.json'), key: join(fleet.folder, 'gate.key') };
+}
+
+async function make(fleet: GatedFleet, ...args: string[]): Promise<Ran> {
+  await fleet.write();
+  return runCountersign(
+    [
+      'report',
+      '--from',
+      fleet.hosts,
+      '--authorization',
+      fleet.authorization,
+      '--gate',
+      fleet.gate,
+      '--gate-key',
+      fleet.key,
+    ].concat(['--enforcing-binary', fleet.binary, ...args]),
+  );
+}
+
+async function verify(fleet: GatedFleet, ...args: string[]): Promise<Ran> {
+  await fleet.write();
+  return runCountersign(
+    ['report', '--from', fleet.hosts, '--verify-gate', fleet.gate, '--gate-key', fleet.key].concat([
+      '--enforcing-binary',
+      fleet.binary,
+      ...args,
+    ]),
+  );
+}
+
+/** The same check without a process. */
+async function problemsOf(fleet: GatedFleet): Promise<string[]> {
+  const binary = createHash('sha256')
+    .update(await readFile(fleet.binary))
+    .digest('hex');
+  return gateProblems({
+    text: await readFile(fleet.gate, 'utf8'),
+    key: await readGateKey(fleet.key),
+    enforcing: [binary],
+    states: await readFrom([fleet.hosts]),
+    nowMs: Date.now(),
+  });
+}
+
+t.test('a go file holds the evidence, and the sidecars are checked against it', async (t) => {
+  const fleet = await gated(t);
+  const made = await make(fleet);
+  t.equal(made.code, 0, made.stdout + made.stderr);
+  const gate = JSON.parse(await readFile(fleet.gate, 'utf8'));
+  t.match(gate, {
+    purpose: 'countersign gate 1',
+    matrix: fleet.npuWorker.status.matrix,
+    fleet: fleet.npuWorker.status.fleet,
+    sidecars: [
+      { service: 'main-backend', outbound: { 'npu-worker': 'main-backend/3' } },
+      { service: 'npu-worker', inbound: { 'main-backend': ['main-backend/3'] } },
+    ],
+    seen: [{ caller: 'main-backend', callee: 'npu-worker', method: 'GET', path: '/api/status/*' }],
+  });
+  t.equal(Date.parse(gate.expires) - Date.parse(gate.created), 24 * 3_600_000);
+  t.equal((await stat(fleet.key)).mode & 0o777, 0o600);
+  t.notMatch(await readFile(fleet.gate, 'utf8'), (await readFile(fleet.key, 'utf8')).trim());
+  const verified = await verify(fleet);
+  t.equal(verified.code, 0, verified.stdout + verified.stderr);
+  t.match(verified.stdout, /gate\.json: go\n/);
+});
+
+t.test('a fleet that is not ready gets no go file', async (t) => {
+  const fleet = await gated(t);
+  fleet.npuWorker.observed.observations.push(
+    observedRow({ method: 'PUT', verdict: 'denied', reason: 'not-authorized' }),
+  );
+  const made = await make(fleet);
+  t.equal(made.code, 1);
+  await t.rejects(stat(fleet.gate), { code: 'ENOENT' });
+});
+
+t.test('any change to a go file is found', async (t) => {
+  const fleet = await gated(t);
+  await make(fleet);
+  const gate = JSON.parse(await readFile(fleet.gate, 'utf8'));
+  const changes: [string, object][] = [
+    ['a later expiry', { expires: new Date(Date.parse(gate.expires) + 1000).toISOString() }],
+    ['another call', { seen: [...gate.seen, { caller: 'a', callee: 'b', method: 'GET', path: '/' }] }],
+    ['another binary', { enforcing: ['0'.repeat(64)] }],
+    ['another purpose', { purpose: 'countersign gate 2' }],
+    ['a field more', { extra: true }],
+    ['no MAC', { mac: '' }],
+  ];
+  for (const [name, change] of changes) {
+    await writeFile(fleet.gate, JSON.stringify({ ...gate, ...change }));
+    t.equal((await problemsOf(fleet)).length, 1, name);
+  }
+  await writeFile(fleet.gate, JSON.stringify(Object.fromEntries(Object.entries(gate).reverse())));
+  t.same(await problemsOf(fleet), [], 'the order of the fields means nothing');
+  await writeFile(fleet.key, `${Buffer.alloc(32, 7).toString('base64')}\n`);
+  t.match(await verify(fleet), { code: 1, stdout: /the MAC does not match/ });
+});
+
+t.test('a go file is for one state of the fleet and one executable', async (t) => {
+  const fleet = await gated(t);
+  await make(fleet);
+  const { npuWorker, mainBackend } = fleet;
+  const before = structuredClone({ npu: npuWorker.status, main: mainBackend.status });
+  const cases: [() => void, RegExp][] = [
+    [
+      () => Object.assign(npuWorker.status, { matrix: 'x' }),
+      /npu-worker on 127\.0\.0\.2 runs another authorization\.yaml/,
+    ],
+    [() => Object.assign(npuWorker.status, { fleet: 'x' }), /another fleet\.yaml/],
+    [() => Object.assign(npuWorker.status, { host: '127.0.0.7' }), /127\.0\.0\.7 was not part of the report/],
+    [() => Object.assign(npuWorker.status.keys, { inbound: {} }), /has no longer loaded main-backend\/3/],
+    [
+      () => Object.assign(mainBackend.status.keys, { outbound: { 'npu-worker': { kid: 'main-backend/4' } } }),
+      /signs calls to npu-worker with main-backend\/4, not with main-backend\/3/,
+    ],
+  ];
+  for (const [change, expected] of cases) {
+    change();
+    await fleet.write();
+    t.match(await problemsOf(fleet), [expected]);
+    Object.assign(npuWorker.status, structuredClone(before.npu));
+    Object.assign(mainBackend.status, structuredClone(before.main));
+  }
+  await writeFile(fleet.binary, 'another executable');
+  t.match(await verify(fleet), { code: 1, stdout: /the enforcing executable is/ });
+});
+
+t.test('a go file ends, within a day', async (t) => {
+  const fleet = await gated(t);
+  t.equal((await make(fleet, '--gate-duration', '25h')).code, 64);
+  t.equal((await make(fleet, '--gate-duration', '1ms')).code, 0);
+  t.match(await verify(fleet), { code: 1, stdout: /the file expired at/ });
+});
+
+t.test('the key must be private, and is not made by a check', async (t) => {
+  const fleet = await gated(t);
+  await make(fleet);
+  await chmod(fleet.key, 0o640);
+  t.match(await verify(fleet), { code: 78, stderr: /found mode 0640, expected 0600/ });
+  t.match(await make(fleet), { code: 78 });
+  const missing = { ...fleet, key: join(fleet.folder, 'none.key') };
+  t.match(await verify(missing), { code: 78, stderr: /found ENOENT/ });
+  await t.rejects(stat(missing.key), { code: 'ENOENT' });
+});
