@@ -37,6 +37,7 @@ export class RemoteMarks implements MarkCover {
       if (!('answer' in message)) return;
       const waiting = this.#waiting.get(message.answer);
       this.#waiting.delete(message.answer);
+      if (this.#waiting.size === 0) this.#channel.unref();
       if (message.error === undefined) waiting?.resolve();
       else waiting?.reject(new StateError(message.error));
     };
@@ -46,6 +47,7 @@ export class RemoteMarks implements MarkCover {
     const id = crypto.randomUUID();
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      this.#channel.ref();
       this.#channel.postMessage({ ask: id, kid, created } satisfies Message);
     });
   }
