@@ -36,6 +36,7 @@ export const fieldNames = [
   'x-rewrite-url',
   'proxy-authorization',
   'proxy-authenticate',
+  'x-service-refusal',
 ] as const;
 
 export type KnownField = Exclude<(typeof fieldNames)[number], ''>;
@@ -45,3 +46,9 @@ export const fieldId = Object.fromEntries(fieldNames.map((name, id) => [name, id
   KnownField,
   number
 >;
+
+/**
+ * Number of names that are not known but must never reach an app: any other `X-Service-*`, and names that an app
+ * which reads `_` as `-` (as CGI, WSGI and PHP do) takes for one of ours.
+ */
+export const disguisedId = fieldNames.length;

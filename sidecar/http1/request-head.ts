@@ -1,89 +1,55 @@
 import type { SignableRequest } from '../signature/message.ts';
-import { fieldId, fieldNames, type KnownField } from './field-names.ts';
+import { FieldLines } from './field-lines.ts';
 
-/** Most fields that any head may have, whatever `limits.headers` says. */
-export const mostFields = 1000;
+/** How the end of a body is found (RFC 9112 §6.3). */
+export type BodyKind = 'none' | 'length' | 'chunked' | 'until-close';
 
 /**
- * A request head: its bytes as one latin1 string, and offsets into that.
+ * A request head as it stood on the wire, and what the framing rules made of it.
  *
- * One instance serves every request of a parser in turn, so whoever needs it beyond the current turn of the
- * event loop takes a `copy()`.
+ * One instance serves every request of a thread in turn: whoever needs it beyond the current turn of the event
+ * loop takes a `copy()`.
  */
-export class RequestHead implements SignableRequest {
-  /** Request line through the empty line. */
-  text = '';
+export class RequestHead extends FieldLines implements SignableRequest {
   method = '';
   target = '';
   path = '/';
   /** With its `?`; `?` alone when the target has none. */
   query = '?';
+  /** The target without scheme and authority: what is asked of an origin server. */
+  originForm = '/';
+  /** Lower case, default port dropped; empty in HTTP/1.0 without Host. */
   authority = '';
   readonly scheme = 'http';
-  minorVersion = 1;
-  fieldCount = 0;
-  /** Four numbers a field: name start, name end, value start, value end (the value without outer white space). */
-  offsets = new Int32Array(4 * mostFields);
-  /** Per field: its number in `fieldNames`, 0 for any other name. */
-  ids = new Uint8Array(mostFields);
-  /** Per known field: index of its first line plus one; 0 when absent. */
-  firstOf = new Uint16Array(fieldNames.length);
-  /** Per known field: how many lines it has. */
-  countOf = new Uint16Array(fieldNames.length);
   /** Fields of the trailer section, lower-case name to combined value, once they have arrived. */
-  trailers: ReadonlyMap<string, string> | undefined;
+  trailers: ReadonlyMap<string, string> | undefined = undefined;
 
-  /** The combined value of a field by its number in `fieldNames`; undefined when absent. */
-  known(id: number): string | undefined {
-    const count = this.countOf[id];
-    if (count === 0) return undefined;
-    const first = (this.firstOf[id] as number) - 1;
-    const value = this.value(first);
-    if (count === 1) return value;
-    let combined = value;
-    for (let i = first + 1; i < this.fieldCount; i++)
-      if (this.ids[i] === id) combined += `, ${this.value(i)}`;
-    return combined;
-  }
-
-  /** The value of the field line at `index`, without outer white space. */
-  value(index: number): string {
-    return this.text.slice(this.offsets[4 * index + 2], this.offsets[4 * index + 3]);
-  }
-
-  /** The name of the field line at `index`, as sent. */
-  name(index: number): string {
-    return this.text.slice(this.offsets[4 * index], this.offsets[4 * index + 1]);
-  }
-
-  field(name: string): string | undefined {
-    const id = fieldId[name as KnownField];
-    if (id !== undefined) return this.known(id);
-    const lines = this.fieldLines(name);
-    return lines.length === 0 ? undefined : lines.join(', ');
-  }
-
-  fieldLines(name: string): readonly string[] {
-    const lines: string[] = [];
-    for (let i = 0; i < this.fieldCount; i++) {
-      const length = (this.offsets[4 * i + 1] as number) - (this.offsets[4 * i] as number);
-      if (length === name.length && this.name(i).toLowerCase() === name) lines.push(this.value(i));
-    }
-    return lines;
-  }
+  body: BodyKind = 'none';
+  /** Bytes of the body; meaningful where `body` is `length`. */
+  contentLength = 0;
+  /** The connection ends with this exchange. */
+  close = false;
+  /** The caller asks for a WebSocket (the only upgrade there is). */
+  upgrade = false;
+  /** The caller waits for 100 (Continue) before it sends the body. */
+  expects = false;
+  /** Lower-case names that Connection lists beyond the usual ones: they end at this hop. */
+  hopByHop: ReadonlySet<string> | undefined = undefined;
 
   trailer(name: string): string | undefined {
     return this.trailers?.get(name);
+  }
+
+  /** Whether a message with this head has a body (RFC 9112 §6). */
+  get hasBody(): boolean {
+    return this.body === 'chunked' || (this.body === 'length' && this.contentLength > 0);
   }
 
   /** A head of its own, for work that outlives the current turn of the event loop. */
   copy(): RequestHead {
     const copy = Object.create(RequestHead.prototype) as RequestHead;
     Object.assign(copy, this);
-    copy.offsets = this.offsets.slice(0, 4 * this.fieldCount);
-    copy.ids = this.ids.slice(0, this.fieldCount);
-    copy.firstOf = this.firstOf.slice();
-    copy.countOf = this.countOf.slice();
+    this.copyInto(copy);
     return copy;
   }
 }

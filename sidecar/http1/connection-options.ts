@@ -1,0 +1,56 @@
+/** What a Connection field says (RFC 9110 §7.6.1). */
+export interface ConnectionOptions {
+  readonly close: boolean;
+  readonly keepAlive: boolean;
+  readonly upgrade: boolean;
+  /** Lower-case names of further fields that end at this hop; undefined when there are none. */
+  readonly named: ReadonlySet<string> | undefined;
+  /** The first listed name that must not end at this hop, because signatures cover it. */
+  readonly endToEnd: string | undefined;
+}
+
+/** Fields that decide who calls, what, or where: dropping one at a hop would change what was signed. */
+const covered = new Set([
+  'host',
+  'signature',
+  'signature-input',
+  'content-digest',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'authorization',
+  'cookie',
+  'range',
+  'trailer',
+  'x-forwarded-for',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+]);
+
+const remembered = new Map<string, ConnectionOptions>();
+const mostRemembered = 200;
+
+/** Reads the combined value of Connection. */
+export function connectionOptions(value: string): ConnectionOptions {
+  const known = remembered.get(value);
+  if (known !== undefined) return known;
+  const names = new Set<string>();
+  for (const part of value.split(',')) {
+    const name = part.trim().toLowerCase();
+    if (name !== '') names.add(name);
+  }
+  const close = names.delete('close');
+  const keepAlive = names.delete('keep-alive');
+  const upgrade = names.delete('upgrade');
+  const endToEnd = [...names].find((name) => {
+    const plain = name.replaceAll('_', '-');
+    return covered.has(plain) || plain.startsWith('x-service-');
+  });
+  const options = { close, keepAlive, upgrade, named: names.size > 0 ? names : undefined, endToEnd };
+  if (remembered.size >= mostRemembered) remembered.clear();
+  remembered.set(value, options);
+  return options;
+}

@@ -1,0 +1,107 @@
+import { disguisedId, fieldId, type KnownField } from './field-names.ts';
+
+/** Most field lines that any head may have, whatever `limits.headers` says. */
+export const mostFields = 1000;
+
+/**
+ * The field lines of a head: its bytes as one latin1 string, and offsets into that.
+ *
+ * One instance serves every message of a parser in turn, so whoever needs it beyond the current turn of the
+ * event loop takes a copy.
+ */
+export class FieldLines {
+  /** Start line through the empty line. */
+  text = '';
+  minorVersion = 1;
+  fieldCount = 0;
+  /** Four numbers a line: name start, name end, value start, value end (the value without outer white space). */
+  offsets = new Int32Array(4 * mostFields);
+  /** Per line: its number in `fieldNames`, 0 for any other name. */
+  ids = new Uint8Array(mostFields);
+  /** Per known field: index of its first line plus one; 0 when absent. */
+  firstOf = new Uint16Array(disguisedId + 1);
+  /** Per known field: how many lines it has. */
+  countOf = new Uint16Array(disguisedId + 1);
+
+  /** The combined value (RFC 9421 §2.1) of a field by its number in `fieldNames`; undefined when absent. */
+  known(id: number): string | undefined {
+    const count = this.countOf[id];
+    if (count === 0) return undefined;
+    const first = (this.firstOf[id] as number) - 1;
+    const value = this.value(first);
+    if (count === 1) return value;
+    let combined = value;
+    for (let i = first + 1; i < this.fieldCount; i++) {
+      if (this.ids[i] === id) combined += `, ${this.value(i)}`;
+    }
+    return combined;
+  }
+
+  /** The value of the line at `index`, without outer white space. */
+  value(index: number): string {
+    return this.text.slice(this.offsets[4 * index + 2], this.offsets[4 * index + 3]);
+  }
+
+  /** The name of the line at `index`, as sent. */
+  name(index: number): string {
+    return this.text.slice(this.offsets[4 * index], this.offsets[4 * index + 1]);
+  }
+
+  /** The combined value of a field by its lower-case name; undefined when absent. */
+  field(name: string): string | undefined {
+    const id = fieldId[name as KnownField];
+    if (id !== undefined) return this.known(id);
+    const lines = this.fieldLines(name);
+    return lines.length === 0 ? undefined : lines.join(', ');
+  }
+
+  /** The value of every line of a field, in order. */
+  fieldLines(name: string): readonly string[] {
+    const lines: string[] = [];
+    for (let i = 0; i < this.fieldCount; i++) {
+      const length = (this.offsets[4 * i + 1] as number) - (this.offsets[4 * i] as number);
+      if (length === name.length && this.name(i).toLowerCase() === name) lines.push(this.value(i));
+    }
+    return lines;
+  }
+
+  /**
+   * The lines as they stood, less those to drop, each with its CRLF.
+   *
+   * @param drop by number in `fieldNames`: 1 drops the field
+   * @param named further lower-case names to drop, those that Connection lists
+   */
+  keptLines(drop: Uint8Array, named: ReadonlySet<string> | undefined): string {
+    const { text, offsets, ids, fieldCount } = this;
+    let kept = '';
+    let runStart = -1;
+    for (let i = 0; i < fieldCount; i++) {
+      const dropped = drop[ids[i] as number] === 1 || (named?.has(this.name(i).toLowerCase()) ?? false);
+      if (!dropped) {
+        if (runStart < 0) runStart = offsets[4 * i] as number;
+      } else if (runStart >= 0) {
+        kept += text.slice(runStart, offsets[4 * i]);
+        runStart = -1;
+      }
+    }
+    return runStart < 0 ? kept : kept + text.slice(runStart, text.length - 2);
+  }
+
+  protected copyInto(copy: FieldLines): void {
+    copy.text = this.text;
+    copy.minorVersion = this.minorVersion;
+    copy.fieldCount = this.fieldCount;
+    copy.offsets = this.offsets.slice(0, 4 * this.fieldCount);
+    copy.ids = this.ids.slice(0, this.fieldCount);
+    copy.firstOf = this.firstOf.slice();
+    copy.countOf = this.countOf.slice();
+  }
+}
+
+/** A table for `keptLines`. Disguised names are dropped always. */
+export function dropTable(...names: readonly KnownField[]): Uint8Array {
+  const table = new Uint8Array(disguisedId + 1);
+  table[disguisedId] = 1;
+  for (const name of names) table[fieldId[name]] = 1;
+  return table;
+}

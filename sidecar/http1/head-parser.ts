@@ -1,0 +1,163 @@
+import { identify, isDisguised } from './field-identity.ts';
+import { type FieldLines, mostFields } from './field-lines.ts';
+import { disguisedId } from './field-names.ts';
+import {
+  errorReason,
+  llhttpError,
+  memory,
+  parseFromStart,
+  requestParser,
+  responseParser,
+  type Sink,
+  statusCode,
+} from './llhttp.ts';
+import { RequestHead } from './request-head.ts';
+import { ResponseHead } from './response-head.ts';
+
+/** Why a head is not one: `error` is llhttp's number or `tooManyFields`, `words` its own explanation. */
+export interface HeadError {
+  readonly error: number;
+  readonly words: string;
+}
+
+export const tooManyFields = -1;
+
+const request = new RequestHead();
+const response = new ResponseHead();
+
+/** Notes where fields stand while llhttp walks over a complete head. */
+class HeadSink implements Sink {
+  lines: FieldLines = request;
+  base = 0;
+  count = 0;
+  mostFields = mostFields;
+  messages = 0;
+  complete = 0;
+  urlStart = 0;
+  urlEnd = 0;
+  overflow = false;
+
+  onMessageBegin(): number {
+    this.messages++;
+    return 0;
+  }
+  onUrl(at: number, length: number): number {
+    this.urlStart = at - this.base;
+    this.urlEnd = this.urlStart + length;
+    return 0;
+  }
+  onStatus(): number {
+    return 0;
+  }
+  onFieldName(at: number, length: number): number {
+    const index = this.count++;
+    if (index >= this.mostFields) {
+      this.overflow = true;
+      return llhttpError.user;
+    }
+    const start = at - this.base;
+    const { lines } = this;
+    const { offsets } = lines;
+    offsets[4 * index] = start;
+    offsets[4 * index + 1] = start + length;
+    offsets[4 * index + 2] = start + length + 1;
+    offsets[4 * index + 3] = start + length + 1;
+    const id = identify(at, length);
+    lines.ids[index] = id;
+    if (id !== 0 && lines.countOf[id]!++ === 0) lines.firstOf[id] = index + 1;
+    return 0;
+  }
+  onFieldValue(at: number, length: number): number {
+    const index = this.count - 1;
+    let end = at + length;
+    while (end > at && (memory[end - 1] === 0x20 || memory[end - 1] === 0x09)) end--;
+    const { offsets } = this.lines;
+    offsets[4 * index + 2] = at - this.base;
+    offsets[4 * index + 3] = end - this.base;
+    return 0;
+  }
+  onHeadersComplete(): number {
+    this.complete++;
+    return 1;
+  }
+  onBody(): number {
+    return llhttpError.user;
+  }
+  onMessageComplete(): number {
+    return 0;
+  }
+}
+
+const sink = new HeadSink();
+
+/**
+ * Parses a complete request head, `start` through the CRLFCRLF that ends at `end`, in a view of llhttp's memory.
+ * The result is the thread's one RequestHead; framing rules are not applied yet.
+ *
+ * @param limit most field lines
+ */
+export function parseRequestHead(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  limit: number,
+): RequestHead | HeadError {
+  const error = parse(requestParser, request, buffer, start, end, limit);
+  if (error !== undefined) return error;
+  request.method = request.text.slice(0, sink.urlStart - 1);
+  request.target = request.text.slice(sink.urlStart, sink.urlEnd);
+  request.trailers = undefined;
+  return request;
+}
+
+/** As `parseRequestHead`, for a response. */
+export function parseResponseHead(buffer: Buffer, start: number, end: number): ResponseHead | HeadError {
+  const error = parse(responseParser, response, buffer, start, end, mostFields);
+  if (error !== undefined) return error;
+  response.status = statusCode(responseParser);
+  response.statusAndPhrase = response.text.slice(9, response.text.indexOf('\r\n'));
+  response.minorVersion = response.text.charCodeAt(7) - 0x30;
+  return response;
+}
+
+function parse(
+  parser: number,
+  lines: FieldLines,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  limit: number,
+): HeadError | undefined {
+  const at = buffer.byteOffset + start;
+  sink.lines = lines;
+  sink.base = at;
+  sink.count = 0;
+  sink.mostFields = limit;
+  sink.messages = 0;
+  sink.complete = 0;
+  sink.overflow = false;
+  lines.countOf.fill(0);
+  const error = parseFromStart(parser, at, end - start, sink);
+  if (error !== llhttpError.ok && error !== llhttpError.pausedUpgrade) {
+    return sink.overflow
+      ? { error: tooManyFields, words: `more than ${limit} fields` }
+      : { error, words: errorReason(parser) };
+  }
+  if (sink.messages !== 1 || sink.complete !== 1)
+    return { error, words: 'the head does not end where it seems to' };
+  lines.fieldCount = sink.count;
+  lines.text = memory.latin1Slice(at, at + end - start);
+  markDisguises(lines);
+  return undefined;
+}
+
+function markDisguises(lines: FieldLines): void {
+  const underscores = lines.text.includes('_');
+  for (let i = 0; i < lines.fieldCount; i++) {
+    if (lines.ids[i] !== 0) continue;
+    const first = lines.text.charCodeAt(lines.offsets[4 * i]!);
+    // Only a name that starts with X or holds an underscore can be one; most heads have neither to look at.
+    if (first !== 0x78 && first !== 0x58 && !underscores) continue;
+    if (isDisguised(lines.name(i))) lines.ids[i] = disguisedId;
+  }
+}
