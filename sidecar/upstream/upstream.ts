@@ -1,0 +1,300 @@
+import type { Exchange } from '../exchange/exchange.ts';
+import { ChunkedDecoder, ChunkedError } from '../http1/chunked-decoder.ts';
+import { coarseNow, type Timed, unwatch, watch } from '../http1/deadlines.ts';
+import { fieldId } from '../http1/field-names.ts';
+import { frameResponse } from '../http1/framing.ts';
+import { parseResponseHead } from '../http1/head-parser.ts';
+import { assemblyBuffer } from '../http1/llhttp.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import {
+  dial,
+  type OwnedSocket,
+  releaseBodyBuffer,
+  type SocketOwner,
+  takeBodyBuffer,
+} from '../http1/socket.ts';
+import type { UpstreamHost, UpstreamTimeouts } from './upstream-host.ts';
+
+type State = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
+
+const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
+const headLimitBytes = 128 * 1024;
+const trailerLimitBytes = 16 * 1024;
+
+/** A connection to where requests go: one exchange at a time, kept for the next one when that is safe. */
+export class Upstream implements SocketOwner, Timed {
+  readonly host: UpstreamHost;
+  readonly socket: OwnedSocket;
+  bodyBuffer: Buffer | undefined = undefined;
+  deadline: number;
+  state: State = 'head';
+  exchange: Exchange | undefined = undefined;
+  connected = false;
+  /** Whether an earlier exchange used this connection. */
+  reused = false;
+  /** Whether any byte of the present response has come. */
+  answered = false;
+  /** Whether it was closed because something took too long. */
+  timedOut = false;
+  /** Coarse time in ms after which the connection must not be used again: peers close idle ones. */
+  reusableUntil = 0;
+  readonly #timeouts: UpstreamTimeouts;
+  #stash: Buffer | undefined = undefined;
+  #remaining = 0;
+  #untilClose = false;
+  #decoder: ChunkedDecoder | undefined = undefined;
+  #keepAlive = true;
+  #keepAliveMs = 0;
+  #blocked = false;
+  #stopped = false;
+  #readEnded = false;
+
+  constructor(host: UpstreamHost, timeouts: UpstreamTimeouts) {
+    this.host = host;
+    this.#timeouts = timeouts;
+    this.deadline = coarseNow() + timeouts.connect;
+    this.socket = dial(host.address, host.port, this);
+    watch(this);
+  }
+
+  /** Begins an exchange: its request is about to be written to the socket. */
+  begin(exchange: Exchange): void {
+    this.exchange = exchange;
+    this.state = 'head';
+    this.answered = false;
+    this.#keepAlive = true;
+    this.host.inFlight++;
+    if (this.connected) this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** The request is complete: from here on the first byte of the response is due. */
+  awaitResponse(): void {
+    if (this.connected && this.state === 'head') this.deadline = coarseNow() + this.#timeouts.response;
+  }
+
+  onConnected(): void {
+    this.connected = true;
+    this.host.connected();
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.exchange?.onUpstreamConnected();
+  }
+
+  onBytes(buffer: Buffer, length: number): boolean {
+    switch (this.state) {
+      case 'head':
+        this.#heads(buffer, length);
+        break;
+      case 'body':
+        this.#body(buffer, 0, length);
+        break;
+      case 'tunnel':
+        this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
+        this.exchange?.tunnelDown(buffer, 0, length);
+        break;
+      default:
+        // Nobody asked: what comes now would be taken for the answer to the next request.
+        this.close();
+    }
+    this.#stopped = this.#blocked;
+    return !this.#stopped;
+  }
+
+  #heads(buffer: Buffer, length: number): void {
+    this.answered = true;
+    let from = buffer;
+    let end = length;
+    let at = 0;
+    if (this.#stash !== undefined) {
+      this.#stash.copy(assemblyBuffer);
+      buffer.copy(assemblyBuffer, this.#stash.length, 0, length);
+      end = this.#stash.length + length;
+      from = assemblyBuffer;
+      this.#stash = undefined;
+    }
+    while (this.state === 'head' && at < end) {
+      const { exchange } = this;
+      if (exchange === undefined) return;
+      const blank = from.indexOf(crlfcrlf, at);
+      const headEnd = blank + 4;
+      if (blank < 0 || headEnd > end) {
+        if (end - at > headLimitBytes) return this.#fail('the head of the response is too large');
+        this.#stash = Buffer.from(from.subarray(at, end));
+        return;
+      }
+      const head = parseResponseHead(from, at, headEnd);
+      if ('error' in head) return this.#fail(`the response cannot be parsed: ${head.words}`);
+      const fault = frameResponse(head, exchange.method);
+      if (fault !== undefined) return this.#fail(fault);
+      at = headEnd;
+      if (head.status === 101) {
+        if (!exchange.upgrade) return this.#fail('the upstream switched protocols unasked');
+        this.state = 'tunnel';
+        this.#keepAlive = false;
+        this.bodyBuffer = takeBodyBuffer();
+        this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
+        exchange.onSwitched(head);
+        if (at < end) exchange.tunnelDown(from, at, end);
+        return;
+      }
+      if (head.status < 200) exchange.onInterim(head);
+      else return this.#begin(head, exchange, from, at, end);
+    }
+  }
+
+  #begin(head: ResponseHead, exchange: Exchange, from: Buffer, at: number, end: number): void {
+    this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
+    this.#keepAlive = !head.close && head.body !== 'until-close';
+    this.#keepAliveMs = keepAliveHint(head);
+    if (head.body === 'none' || (head.body === 'length' && head.contentLength <= end - at)) {
+      const bodyEnd = head.body === 'none' ? at : at + head.contentLength;
+      exchange.onResponse(head, true, from, at, bodyEnd);
+      this.#finish(bodyEnd < end);
+      return;
+    }
+    this.state = 'body';
+    this.#remaining = head.contentLength;
+    this.#untilClose = head.body === 'until-close';
+    this.#decoder =
+      head.body === 'chunked'
+        ? new ChunkedDecoder(trailerLimitBytes, (buffer, from, to) =>
+            this.exchange?.onResponsePiece(buffer, from, to),
+          )
+        : undefined;
+    this.bodyBuffer = takeBodyBuffer();
+    exchange.onResponse(head, false, from, at, at);
+    if (at < end) this.#body(from, at, end);
+  }
+
+  #body(buffer: Buffer, start: number, end: number): void {
+    this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    const decoder = this.#decoder;
+    let at = end;
+    let ended = false;
+    if (decoder !== undefined) {
+      try {
+        at = decoder.decode(buffer, start, end);
+      } catch (error) {
+        if (!(error instanceof ChunkedError)) throw error;
+        return this.#fail(`the chunked body of the response is broken: ${error.message}`);
+      }
+      ended = decoder.ended;
+    } else if (this.#untilClose) {
+      exchange.onResponsePiece(buffer, start, end);
+    } else {
+      at = Math.min(end, start + this.#remaining);
+      this.#remaining -= at - start;
+      exchange.onResponsePiece(buffer, start, at);
+      ended = this.#remaining === 0;
+    }
+    const destination = exchange.downstream.socket;
+    if (ended) {
+      this.#releaseBuffer(destination);
+      this.#decoder = undefined;
+      exchange.onResponseEnd(decoder?.trailers);
+      this.#finish(at < end);
+    } else if (destination.writableLength > 0 && this.exchange !== undefined) {
+      // The kernel has not taken all of it: those bytes must stay as they are until it has.
+      this.bodyBuffer = takeBodyBuffer();
+    }
+  }
+
+  #releaseBuffer(destination: OwnedSocket): void {
+    if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.bodyBuffer, destination);
+    this.bodyBuffer = undefined;
+  }
+
+  /** The response is complete. */
+  #finish(excess: boolean): void {
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    this.exchange = undefined;
+    this.host.inFlight--;
+    if (this.#keepAlive && !excess && !this.#readEnded && exchange.requestEnded) {
+      this.resume();
+      this.state = 'idle';
+      this.reused = true;
+      this.deadline = coarseNow() + Math.min(this.#timeouts.idle, this.#keepAliveMs);
+      this.reusableUntil = this.deadline;
+      this.host.giveBack(this);
+    } else this.close();
+    exchange.onResponseComplete();
+  }
+
+  #fail(what: string): void {
+    const { exchange } = this;
+    this.abort();
+    exchange?.onUpstreamBroken(what);
+  }
+
+  /** Reads no more until `resume()`. */
+  block(): void {
+    this.#blocked = true;
+  }
+
+  resume(): void {
+    this.#blocked = false;
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.socket.resume();
+  }
+
+  /** Closes an idle connection. */
+  close(): void {
+    this.state = 'closed';
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.host.forget(this);
+    this.socket.destroy();
+  }
+
+  /** Ends a connection in the middle of an exchange, so that the peer cannot take the request for a whole one. */
+  abort(): void {
+    if (this.exchange !== undefined) this.host.inFlight--;
+    this.exchange = undefined;
+    this.state = 'closed';
+    if (this.socket.connecting) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  onReadEnd(): void {
+    this.#readEnded = true;
+    if (this.state === 'body' && this.#untilClose) {
+      this.#untilClose = false;
+      this.bodyBuffer = undefined;
+      this.exchange?.onResponseEnd(undefined);
+      this.#finish(false);
+    } else if (this.state === 'tunnel') this.exchange?.tunnelDownEnded();
+    else this.socket.destroy();
+  }
+
+  onDrain(): void {
+    this.exchange?.onUpstreamDrain();
+  }
+
+  onDeadline(): void {
+    if (this.state === 'idle') return this.close();
+    this.timedOut = true;
+    this.socket.destroy();
+  }
+
+  onClosed(error: Error | undefined): void {
+    unwatch(this);
+    this.host.forget(this);
+    const { exchange } = this;
+    this.state = 'closed';
+    this.bodyBuffer = undefined;
+    if (!this.connected && (exchange !== undefined || this.timedOut)) this.host.failed();
+    if (exchange === undefined) return;
+    this.exchange = undefined;
+    this.host.inFlight--;
+    exchange.onUpstreamLost(this, error);
+  }
+}
+
+/** How long in ms the peer says it keeps the connection, less a second; Infinity when it does not say. */
+function keepAliveHint(head: ResponseHead): number {
+  if (head.countOf[fieldId['keep-alive']] === 0) return Number.POSITIVE_INFINITY;
+  const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(head.known(fieldId['keep-alive'])!)?.[1];
+  return seconds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, 1000 * Number(seconds) - 1000);
+}
