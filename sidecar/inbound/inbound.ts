@@ -1,0 +1,247 @@
+import type { SidecarConfig } from '../config/sidecar-config.ts';
+import type { Downstream, Pipeline } from '../downstream/downstream.ts';
+import { type BodyGuard, Exchange, type Side } from '../exchange/exchange.ts';
+import { dropTable } from '../http1/field-lines.ts';
+import { fieldId } from '../http1/field-names.ts';
+import type { Refusal } from '../http1/framing.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import { requestIdOf } from '../http1/request-id.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { Keyring } from '../keyring/keyring.ts';
+import { type Circumstances, type Decision, decide } from '../policy/decide.ts';
+import type { ServiceRules } from '../policy/matrix.ts';
+import type { ApplyVerdict, Denial, Disposition, Verdict } from '../policy/verdict.ts';
+import { DigestCheck } from '../signature/content-digest.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { UpstreamHost } from '../upstream/upstream-host.ts';
+import { composeForApp } from './compose.ts';
+import { StreamedBody } from './streamed-body.ts';
+import { TrailerFilter } from './trailers.ts';
+
+type Permit = Extract<Disposition, { forward: true }>;
+
+/** The replay memory as the data path uses it. */
+export interface Replay {
+  admit: Circumstances['replay']['admit'];
+  /** Resolves once a durable mark covers calls of this key created at this time (seconds since the epoch). */
+  cover(kid: string, created: number): Promise<void>;
+}
+
+/** What inbound works with; keyring and rules are snapshots that a reload replaces as a whole. */
+export interface InboundParts {
+  readonly config: SidecarConfig;
+  readonly audience: ReadonlySet<string>;
+  readonly telemetry: Telemetry;
+  readonly replay: Replay;
+  readonly applyVerdict: ApplyVerdict;
+  keyring: Keyring;
+  rules: ServiceRules;
+}
+
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH']);
+
+/** Peers to the local app: verify, decide, and forward what the binary's disposition permits. */
+export class Inbound implements Pipeline, Side {
+  readonly absoluteFormReplacesHost = false;
+  readonly limits: Pipeline['limits'];
+  readonly timeouts: Pipeline['timeouts'];
+  readonly responseDrop = dropTable(
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'transfer-encoding',
+    'upgrade',
+    'x-service-refusal',
+  );
+  draining = false;
+  readonly connections = new Set<Downstream>();
+  readonly #parts: InboundParts;
+  readonly #app: readonly UpstreamHost[];
+  readonly #tunnels = new Set<Exchange>();
+
+  constructor(parts: InboundParts) {
+    const { limits, timeouts, inbound } = parts.config;
+    this.#parts = parts;
+    this.limits = limits;
+    this.timeouts = timeouts;
+    this.#app = [new UpstreamHost(inbound.app.host, inbound.app.port, timeouts)];
+  }
+
+  onRequest(downstream: Downstream, head: RequestHead): void {
+    const { keyring, rules, audience, replay, applyVerdict } = this.#parts;
+    const decision = decide(head, { keyring, rules, audience, replay, nowMs: Date.now() });
+    if ('unmarked' in decision) {
+      downstream.suspend();
+      const { kid, created } = decision.unmarked;
+      const resume = () => downstream.resume();
+      replay.cover(kid, created).then(resume, resume);
+      return;
+    }
+    const { verdict, proof } = decision;
+    const exchange = new Exchange(this, downstream, head, requestIdOf(head.known(fieldId['x-request-id'])));
+    this.#note(exchange, verdict);
+    if (proof !== undefined) {
+      exchange.caller = proof.caller;
+      exchange.kid = proof.kid;
+      exchange.skewSeconds = proof.skewSeconds;
+    }
+    const disposition = applyVerdict(verdict);
+    if (!disposition.forward) {
+      exchange.refuse(disposition.denial, head.hasBody);
+    } else if (!head.hasBody) {
+      this.#forward(exchange, head, decision, disposition);
+    } else if (verdict.allowed && proof?.digest !== undefined && this.#isShort(head)) {
+      this.#forwardProven(exchange, head, decision, proof.digest);
+    } else {
+      this.#stream(exchange, head, decision, disposition);
+    }
+  }
+
+  #isShort(head: RequestHead): boolean {
+    return (
+      head.body === 'length' && head.contentLength <= this.#parts.config.limits.body_buffer && !head.expects
+    );
+  }
+
+  #note(exchange: Exchange, verdict: Verdict): void {
+    exchange.verdict = verdict;
+    exchange.callee = this.#parts.config.service;
+    if (!verdict.allowed) {
+      exchange.claimed = verdict.claimed;
+      exchange.kid = verdict.kid;
+    }
+  }
+
+  #forward(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit, body?: Buffer): void {
+    const length = body === undefined ? undefined : body.length;
+    const { service } = this.#parts.config;
+    exchange.send(this.#app, composeForApp(head, exchange, decision.proof, service, 'none', length), body);
+  }
+
+  /** A short body is proven before the app sees anything of the call. */
+  #forwardProven(exchange: Exchange, shared: RequestHead, decision: Decision, digest: string): void {
+    const head = shared.copy();
+    exchange.downstream.collect(head.contentLength, (body) => {
+      const check = new DigestCheck(digest);
+      check.update(body);
+      const denial = check.verdict();
+      const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
+      const disposition = this.#parts.applyVerdict(final.verdict);
+      if (disposition.forward) this.#forward(exchange, head, final, disposition, body);
+      else exchange.refuse(disposition.denial);
+    });
+  }
+
+  /** The decision on a call whose body is not the one that was signed: a public route stays open to it. */
+  #withoutProof(exchange: Exchange, { verdict, proof, open }: Decision, denial: Denial): Decision {
+    const claim = proof === undefined ? undefined : { claimed: proof.caller, kid: proof.kid };
+    const final: Verdict =
+      open && verdict.allowed ? { allowed: true, rule: verdict.rule } : { allowed: false, denial, ...claim };
+    exchange.caller = undefined;
+    this.#note(exchange, final);
+    return { verdict: final, proof: undefined, open };
+  }
+
+  #stream(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit): void {
+    const { verdict, proof, open } = decision;
+    const { service } = this.#parts.config;
+    // Whose body it is shows only at its end: on a public route nobody is named before.
+    const guarded = verdict.allowed && !open ? proof : undefined;
+    const signed = guarded === undefined ? undefined : head.known(fieldId['x-service-content-length']);
+    const length =
+      head.body === 'length' ? head.contentLength : signed === undefined ? undefined : Number(signed);
+    if (signed !== undefined && !/^\d{1,15}$/.test(signed)) {
+      exchange.refuse(
+        { reason: 'malformed-request', detail: 'X-Service-Content-Length is not a number.' },
+        true,
+      );
+      return;
+    }
+    const guard: BodyGuard =
+      guarded === undefined
+        ? new TrailerFilter(head)
+        : new StreamedBody(head.copy(), guarded, (denial) => this.#bodyDenied(exchange, decision, denial));
+    const framing = length === undefined ? 'chunked' : 'length';
+    const text = composeForApp(head, exchange, open ? undefined : proof, service, framing, length);
+    exchange.stream(this.#app, text, framing, length ?? 0, guard);
+    exchange.downstream.stream(head);
+  }
+
+  /** The end of a streamed body is not what was signed; whether it is passed on is the binary's disposition. */
+  #bodyDenied(exchange: Exchange, decision: Decision, denial: Denial): Refusal | undefined {
+    const disposition = this.#parts.applyVerdict(this.#withoutProof(exchange, decision, denial).verdict);
+    return disposition.forward ? undefined : disposition.denial;
+  }
+
+  onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
+    const requestId = requestIdOf(undefined);
+    const now = performance.now();
+    this.#parts.telemetry.record({
+      direction: 'inbound',
+      requestId,
+      callee: this.#parts.config.service,
+      method: '',
+      path: '',
+      startedAtMs: now,
+      endedAtMs: now,
+      verdict: { refused: refusal.reason, detail: refusal.detail },
+      disposition: 'refused',
+      status: 0,
+    });
+    return requestId;
+  }
+
+  mayResend(exchange: Exchange, upstream: Upstream): boolean {
+    return upstream.reused && idempotent.has(exchange.method);
+  }
+
+  onResponse(_exchange: Exchange, _head: ResponseHead): undefined {}
+
+  onTunnel(exchange: Exchange): void {
+    this.#tunnels.add(exchange);
+  }
+
+  /** Ends the tunnels of callers that have no key any more. */
+  onKeyring(keyring: Keyring): void {
+    this.#parts.keyring = keyring;
+    const callers = new Set([...keyring.inbound.values()].map((key) => key.caller));
+    for (const tunnel of this.#tunnels) {
+      if (tunnel.caller !== undefined && !callers.has(tunnel.caller)) tunnel.abort();
+    }
+  }
+
+  onRules(rules: ServiceRules): void {
+    this.#parts.rules = rules;
+  }
+
+  onEnd(exchange: Exchange): void {
+    this.#parts.telemetry.record({
+      direction: 'inbound',
+      requestId: exchange.requestId,
+      caller: exchange.caller,
+      callee: exchange.callee,
+      claimed: exchange.claimed,
+      method: exchange.method,
+      path: exchange.path,
+      kid: exchange.kid,
+      skewSeconds: exchange.skewSeconds,
+      startedAtMs: exchange.startedAtMs,
+      endedAtMs: performance.now(),
+      verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
+      disposition: exchange.disposition,
+      status: exchange.status,
+    });
+  }
+
+  onClosed(downstream: Downstream): void {
+    this.connections.delete(downstream);
+    this.#parts.telemetry.connections('inbound', -1);
+    for (const tunnel of this.#tunnels) if (tunnel.downstream === downstream) this.#tunnels.delete(tunnel);
+  }
+
+  /** Closes the connections to the app that lie ready. */
+  closeIdle(): void {
+    for (const host of this.#app) host.closeIdle();
+  }
+}

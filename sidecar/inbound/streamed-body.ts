@@ -1,0 +1,48 @@
+import type { BodyGuard } from '../exchange/exchange.ts';
+import type { Refusal } from '../http1/framing.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import type { Denial } from '../policy/verdict.ts';
+import { DigestCheck } from '../signature/content-digest.ts';
+import { type Proof, verifyTrailer } from '../signature/verify.ts';
+
+/** A signed body that is hashed while it passes; its end is let through once the digest is proven. */
+export class StreamedBody implements BodyGuard {
+  readonly #head: RequestHead;
+  readonly #proof: Extract<Proof, { proven: true }>;
+  readonly #onDenied: (denial: Denial) => Refusal | undefined;
+  readonly #check: DigestCheck;
+
+  /**
+   * @param head a copy of the request's head
+   * @param onDenied decides what a body that was not signed so means: a refusal, or undefined to let it through
+   */
+  constructor(
+    head: RequestHead,
+    proof: Extract<Proof, { proven: true }>,
+    onDenied: (denial: Denial) => Refusal | undefined,
+  ) {
+    this.#head = head;
+    this.#proof = proof;
+    this.#onDenied = onDenied;
+    this.#check = new DigestCheck(proof.streaming ? undefined : proof.digest);
+  }
+
+  update(piece: Buffer): void {
+    this.#check.update(piece);
+  }
+
+  finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal {
+    return this.#denied(trailers) ?? '';
+  }
+
+  #denied(trailers: ReadonlyMap<string, string> | undefined): Refusal | undefined {
+    this.#head.trailers = trailers;
+    if (!this.#proof.streaming) {
+      const denial = this.#check.verdict();
+      return denial === undefined ? undefined : this.#onDenied(denial);
+    }
+    const denial =
+      verifyTrailer(this.#proof, this.#head) ?? this.#check.verdict(trailers?.get('content-digest') ?? '');
+    return denial === undefined ? undefined : this.#onDenied(denial);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Fleet } from '../config/fleet.ts';
+import { UpstreamHost, type UpstreamTimeouts } from '../upstream/upstream-host.ts';
+
+/** A service that can be called, and the hosts that it runs on. */
+export interface Callee {
+  readonly name: string;
+  readonly hosts: readonly UpstreamHost[];
+  /** Authorities that mean this service. */
+  readonly authorities: readonly string[];
+}
+
+/** All services that this sidecar's app may call, by the names under which it asks for them. */
+export class Callees {
+  readonly #timeouts: UpstreamTimeouts;
+  #byAuthority = new Map<string, Callee>();
+  #hosts = new Map<string, UpstreamHost>();
+
+  constructor(fleet: Fleet, timeouts: UpstreamTimeouts) {
+    this.#timeouts = timeouts;
+    this.replace(fleet);
+  }
+
+  /** The callee that a route listener or an authority names; undefined when the fleet has none of that name. */
+  find(authority: string): Callee | undefined {
+    return this.#byAuthority.get(authority);
+  }
+
+  /** Names of all services, for the answer to a call of somebody unknown. */
+  get names(): string {
+    return [...new Set([...this.#byAuthority.values()].map((callee) => callee.name))].join(', ');
+  }
+
+  /** Follows a new fleet.yaml; hosts that stay keep their connections. */
+  replace(fleet: Fleet): void {
+    const byAuthority = new Map<string, Callee>();
+    const hosts = new Map<string, UpstreamHost>();
+    for (const service of fleet.services.values()) {
+      const callee: Callee = {
+        name: service.name,
+        hosts: service.hosts.map((address) => {
+          const at = `${address} ${service.inbound}`;
+          const host = this.#hosts.get(at) ?? new UpstreamHost(address, service.inbound, this.#timeouts);
+          hosts.set(at, host);
+          return host;
+        }),
+        authorities: [service.name, `${service.name}:${service.inbound}`, `${service.name}:${service.app}`],
+      };
+      for (const authority of callee.authorities) byAuthority.set(authority, callee);
+    }
+    for (const [at, host] of this.#hosts) if (!hosts.has(at)) host.closeIdle();
+    this.#hosts = hosts;
+    this.#byAuthority = byAuthority;
+  }
+
+  closeIdle(): void {
+    for (const host of this.#hosts.values()) host.closeIdle();
+  }
+}

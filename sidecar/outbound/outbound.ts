@@ -1,0 +1,221 @@
+import type { SidecarConfig } from '../config/sidecar-config.ts';
+import type { Downstream, Pipeline } from '../downstream/downstream.ts';
+import type { DenialReason } from '../errors.ts';
+import { Exchange, type Side } from '../exchange/exchange.ts';
+import { dropTable } from '../http1/field-lines.ts';
+import { fieldId } from '../http1/field-names.ts';
+import type { Refusal } from '../http1/framing.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import { requestIdOf } from '../http1/request-id.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { Keyring } from '../keyring/keyring.ts';
+import { contentDigest } from '../signature/content-digest.ts';
+import { streamingTrailers } from '../signature/coverage-rules.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { UpstreamHost } from '../upstream/upstream-host.ts';
+import type { Callee, Callees } from './callees.ts';
+import { composeForCallee, type SignedHead, type SigningKey } from './compose.ts';
+import type { Added } from './outgoing-request.ts';
+import { signedComponents } from './signed-components.ts';
+import { SignedTrailer } from './signed-trailer.ts';
+
+/** What outbound works with; the keyring is a snapshot that a reload replaces. */
+export interface OutboundParts {
+  readonly config: SidecarConfig;
+  readonly telemetry: Telemetry;
+  readonly callees: Callees;
+  keyring: Keyring;
+}
+
+const trailer = streamingTrailers.join(', ');
+
+/** The local app to its callees: find the callee, sign, send. */
+export class Outbound implements Pipeline, Side {
+  readonly absoluteFormReplacesHost = true;
+  readonly limits: Pipeline['limits'];
+  readonly timeouts: Pipeline['timeouts'];
+  readonly responseDrop = dropTable(
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'transfer-encoding',
+    'upgrade',
+  );
+  draining = false;
+  readonly connections = new Set<Downstream>();
+  readonly #parts: OutboundParts;
+  readonly #tunnels = new Set<Exchange>();
+
+  constructor(parts: OutboundParts) {
+    const { limits, timeouts } = parts.config;
+    this.#parts = parts;
+    this.limits = limits;
+    this.timeouts = timeouts;
+    // The field that marks refusals stays: by it the app tells a sidecar's answer from the callee's own.
+    this.responseDrop[fieldId['x-service-refusal']] = 0;
+  }
+
+  onRequest(downstream: Downstream, head: RequestHead): void {
+    const exchange = new Exchange(this, downstream, head, requestIdOf(head.known(fieldId['x-request-id'])));
+    exchange.caller = this.#parts.config.service;
+    const callee = this.#parts.callees.find(downstream.route ?? head.authority);
+    if (callee === undefined) {
+      exchange.callee = downstream.route ?? head.authority;
+      exchange.refuse(
+        {
+          reason: 'unknown-callee',
+          detail: `There is no service "${exchange.callee}" in the fleet; known are ${this.#parts.callees.names}.`,
+        },
+        head.hasBody,
+      );
+      return;
+    }
+    exchange.callee = callee.name;
+    exchange.verdict = { allowed: true, rule: '' };
+    if (!head.hasBody) this.#send(exchange, head, callee, undefined);
+    else if (
+      head.body === 'length' &&
+      head.contentLength <= this.#parts.config.limits.body_buffer &&
+      !head.expects
+    ) {
+      const copy = head.copy();
+      downstream.collect(head.contentLength, (body) => this.#send(exchange, copy, callee, body));
+    } else this.#stream(exchange, head.copy(), callee);
+  }
+
+  /** A call whose body is at hand: its digest goes into the head. */
+  #send(exchange: Exchange, head: RequestHead, callee: Callee, body: Buffer | undefined): void {
+    const added: Added = {
+      service: this.#parts.config.service,
+      callee: callee.name,
+      digest: body === undefined ? undefined : contentDigest(body),
+      length: body === undefined ? emptyLength(head) : String(body.length),
+      trailer: undefined,
+      streamedLength: undefined,
+    };
+    // The head outlives this turn only when another host may have to be tried.
+    const kept = callee.hosts.length > 1 && body === undefined ? head.copy() : head;
+    exchange.send(
+      callee.hosts,
+      (host) => this.#compose(exchange, kept, added, callee, host).signed.text,
+      body,
+    );
+  }
+
+  /** A call whose body is passed on as it comes: its digest is signed behind it. */
+  #stream(exchange: Exchange, head: RequestHead, callee: Callee): void {
+    const added: Added = {
+      service: this.#parts.config.service,
+      callee: callee.name,
+      digest: undefined,
+      length: undefined,
+      trailer,
+      streamedLength: head.body === 'length' ? String(head.contentLength) : undefined,
+    };
+    let signing: { head: SignedHead; key: SigningKey } | undefined;
+    const compose = (host: UpstreamHost) => {
+      const { signed, key } = this.#compose(exchange, head, added, callee, host);
+      signing = key === undefined ? undefined : { head: signed, key };
+      return signed.text;
+    };
+    exchange.stream(callee.hosts, compose, 'chunked', 0, new SignedTrailer(() => signing));
+    exchange.downstream.stream(head);
+  }
+
+  #compose(exchange: Exchange, head: RequestHead, added: Added, callee: Callee, host: UpstreamHost) {
+    const keys = this.#parts.keyring.outbound.get(callee.name);
+    const pair = keys?.keys.get(host.address);
+    const key = keys === undefined || pair === undefined ? undefined : { kid: keys.kid, key: pair };
+    exchange.kid = key?.kid;
+    return { signed: composeForCallee(head, added, exchange.requestId, key, Date.now()), key };
+  }
+
+  onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
+    const requestId = requestIdOf(undefined);
+    const now = performance.now();
+    this.#parts.telemetry.record({
+      direction: 'outbound',
+      requestId,
+      caller: this.#parts.config.service,
+      callee: '',
+      method: '',
+      path: '',
+      startedAtMs: now,
+      endedAtMs: now,
+      verdict: { refused: refusal.reason, detail: refusal.detail },
+      disposition: 'refused',
+      status: 0,
+    });
+    return requestId;
+  }
+
+  /** Always: the callee's replay memory accepts the same signature once, so even a POST happens at most once. */
+  mayResend(): boolean {
+    return true;
+  }
+
+  onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined {
+    if (head.countOf[fieldId['x-service-refusal']] === 0) return undefined;
+    const reason = head.known(fieldId['x-service-refusal']) as DenialReason;
+    if (exchange.resent && (reason === 'replayed' || reason === 'memory-lost')) {
+      return {
+        reason: 'upstream-failed',
+        detail: `${exchange.callee} closed the connection without an answer, and says of the same call sent again: ${reason}. It may have been carried out.`,
+      };
+    }
+    const detail = `${exchange.callee} refused the call: ${reason}. Ask its sidecar for request ${exchange.requestId}.`;
+    exchange.verdict = { allowed: false, denial: { reason, detail } };
+    const components = signedComponents(exchange.sentHead);
+    if (components !== undefined) {
+      const { requestId, callee, method, path, kid } = exchange;
+      this.#parts.telemetry.signedMismatch({
+        requestId,
+        callee,
+        method,
+        path,
+        ...(kid === undefined ? undefined : { kid }),
+        reason,
+        components,
+      });
+    }
+    return undefined;
+  }
+
+  onTunnel(exchange: Exchange): void {
+    this.#tunnels.add(exchange);
+  }
+
+  /** Ends the tunnels to callees that this service has no key for any more. */
+  onKeyring(keyring: Keyring): void {
+    this.#parts.keyring = keyring;
+    for (const tunnel of this.#tunnels) if (!keyring.outbound.has(tunnel.callee)) tunnel.abort();
+  }
+
+  onEnd(exchange: Exchange): void {
+    this.#parts.telemetry.record({
+      direction: 'outbound',
+      requestId: exchange.requestId,
+      caller: exchange.caller,
+      callee: exchange.callee,
+      method: exchange.method,
+      path: exchange.path,
+      kid: exchange.kid,
+      startedAtMs: exchange.startedAtMs,
+      endedAtMs: performance.now(),
+      verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
+      disposition: exchange.disposition,
+      status: exchange.status,
+    });
+  }
+
+  onClosed(downstream: Downstream): void {
+    this.connections.delete(downstream);
+    this.#parts.telemetry.connections('outbound', -1);
+    for (const tunnel of this.#tunnels) if (tunnel.downstream === downstream) this.#tunnels.delete(tunnel);
+  }
+}
+
+/** Content-Length of a request that says its body is empty; methods that expect a body need the 0. */
+function emptyLength(head: RequestHead): string | undefined {
+  return head.body === 'length' ? '0' : undefined;
+}

@@ -1,0 +1,28 @@
+import { mostFields } from '../http1/field-lines.ts';
+import { frameRequest } from '../http1/framing.ts';
+import { parseRequestHead } from '../http1/head-parser.ts';
+import { assemblyBuffer } from '../http1/llhttp.ts';
+import { findOurMember } from '../signature/our-member.ts';
+import type { ComponentHash } from '../signature/signature-base.ts';
+import { componentHashes } from '../signature/signature-base.ts';
+import { SignatureError } from '../signature/signature-error.ts';
+import { headTag } from '../signature/tags.ts';
+
+/**
+ * Short hashes of what a sent head signed, for comparison with what the callee received; undefined when it was not
+ * signed. Made from the head itself, and only when the callee refused it.
+ */
+export function signedComponents(sentHead: string): readonly ComponentHash[] | undefined {
+  const end = sentHead.indexOf('\r\n\r\n') + 4;
+  if (end < 4 || end > assemblyBuffer.length) return undefined;
+  assemblyBuffer.latin1Write(sentHead.slice(0, end), 0);
+  const head = parseRequestHead(assemblyBuffer, 0, end, mostFields);
+  if ('error' in head || frameRequest(head, false) !== undefined) return undefined;
+  try {
+    const member = findOurMember(head.field('signature-input'), head.field('signature'), headTag);
+    return member === undefined ? undefined : componentHashes(head, member.coverage);
+  } catch (error) {
+    if (error instanceof SignatureError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import type { Keyring } from '../keyring/keyring.ts';
+import type { SignableRequest } from '../signature/message.ts';
+import { type Proof, verifyRequest } from '../signature/verify.ts';
+import { authorize, isPublic } from './authorize.ts';
+import type { ServiceRules } from './matrix.ts';
+import type { Denial, Verdict } from './verdict.ts';
+
+/** What the replay memory says of a nonce; see replay/. `unmarked`: ask again once a durable mark covers it. */
+export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'unmarked';
+
+/** All that a verdict depends on beside the request itself. */
+export interface Circumstances {
+  readonly keyring: Keyring;
+  readonly rules: ServiceRules;
+  /** Authorities that mean this service on this host. */
+  readonly audience: ReadonlySet<string>;
+  readonly replay: { admit(kid: string, nonce: string, created: number): Admission };
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+}
+
+type Proven = Extract<Proof, { proven: true }>;
+
+/** A verdict, and the proof of who calls: present only if the MAC holds and the nonce is fresh. */
+export interface Decision {
+  readonly verdict: Verdict;
+  readonly proof: Proven | undefined;
+  /** The route is public: the call passes whoever makes it. */
+  readonly open: boolean;
+}
+
+/** The decision has to wait until the caller's durable mark covers `created`. */
+export interface Unmarked {
+  readonly unmarked: { readonly kid: string; readonly created: number };
+}
+
+/**
+ * The check of one request head: who calls, whether the call is fresh, whether the matrix allows it. The digest of
+ * the body is not part of it; it is checked once the body has come.
+ *
+ * Pure, but for the replay memory's one insertion.
+ */
+export function decide(head: SignableRequest, given: Circumstances): Decision | Unmarked {
+  const proof = verifyRequest(head, given.keyring, given.audience, given.nowMs);
+  if (!proof.proven) return unproven(head, given, proof.denial, proof);
+  const { caller, kid } = proof;
+  const admission = given.replay.admit(kid, proof.nonce, proof.created);
+  if (admission === 'unmarked') return { unmarked: { kid, created: proof.created } };
+  if (admission !== 'fresh')
+    return unproven(head, given, notFresh[admission](caller), { claimed: caller, kid });
+  const authorization = authorize(given.rules, caller, head.method, head.path);
+  const verdict: Verdict =
+    authorization.kind === 'denied'
+      ? { allowed: false, denial: authorization.denial, caller, kid }
+      : { allowed: true, rule: authorization.rule, caller, kid };
+  return { verdict, proof, open: authorization.kind === 'public' };
+}
+
+/** A call of nobody in particular: public routes are open to it, nothing else is. */
+function unproven(
+  head: SignableRequest,
+  given: Circumstances,
+  denial: Denial,
+  claim: { readonly claimed?: string; readonly kid?: string },
+): Decision {
+  const rule = isPublic(given.rules, head.method, head.path);
+  if (rule !== undefined) return { verdict: { allowed: true, rule }, proof: undefined, open: true };
+  const { claimed, kid } = claim;
+  return {
+    verdict: {
+      allowed: false,
+      denial,
+      ...(claimed === undefined ? undefined : { claimed }),
+      ...(kid === undefined ? undefined : { kid }),
+    },
+    proof: undefined,
+    open: false,
+  };
+}
+
+const notFresh: Readonly<Record<'replayed' | 'full' | 'lost', (caller: string) => Denial>> = {
+  replayed: () => ({
+    reason: 'replayed',
+    detail: 'This very call, with this nonce, has been accepted before; every call needs a nonce of its own.',
+  }),
+  lost: () => ({
+    reason: 'memory-lost',
+    detail:
+      'The sidecar stopped without handing over its replay memory, so it cannot tell whether it has seen this call; sign the call again now.',
+  }),
+  full: (caller) => ({
+    reason: 'replay-memory-full',
+    detail: `${caller} has used up its quota of the replay memory; its calls are refused until older ones expire.`,
+  }),
+};
