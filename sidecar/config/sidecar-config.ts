@@ -6,7 +6,9 @@ import { duration, serviceName, size, socketAddress } from '../../config/units.t
 const addressText = /^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):\d{1,5}$/;
 
 const limits = z.strictObject({
-  head: size.default(16 * 1024),
+  head: size
+    .refine((bytes) => bytes >= 1024 && bytes <= 128 * 1024, { error: 'a size from 1KiB to 128KiB' })
+    .default(16 * 1024),
   headers: z.int().min(1).max(1000).default(100),
   body_buffer: size.default(1024 * 1024),
   connections: z.int().min(1).max(1_000_000).default(12_000),

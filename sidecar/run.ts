@@ -1,0 +1,176 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../config/load.ts';
+import { type Build, thisBuild } from '../config/program.ts';
+import { exit } from './cli/exit-codes.ts';
+import { PolicySource } from './config/policy-source.ts';
+import { loadSidecarConfig, type SidecarConfig } from './config/sidecar-config.ts';
+import { KeySourceError } from './keyring/errors.ts';
+import { KeySource } from './keyring/key-source.ts';
+import { inheritedSockets } from './listen/inherited-sockets.ts';
+import { openState } from './replay/state.ts';
+import { StateError } from './replay/state-error.ts';
+import { type Binary, Sidecar } from './sidecar.ts';
+import { type Log, openLog } from './telemetry/log.ts';
+import { ObservedStore } from './telemetry/observed-store.ts';
+
+/**
+ * Runs a sidecar binary: configuration, build, bind, drain. What the binary does with a verdict is in the function
+ * that it passes; nothing that is read here can change that.
+ */
+export async function runSidecar(binary: Binary): Promise<void> {
+  const build = thisBuild();
+  const program = new Command(`countersign-${binary.phase}`)
+    .description(`The ${binary.phase} sidecar of one service on one host.`)
+    .version(build.version)
+    .requiredOption('--config <file>', 'sidecar.yaml')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .action(({ config }: { config: string }) => start(binary, build, config));
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error, binary);
+  }
+}
+
+async function start(binary: Binary, build: Build, file: string): Promise<void> {
+  const config = await loadSidecarConfig(file);
+  const policy = await PolicySource.open(config);
+  const keys = await KeySource.open(config.keyring);
+  checkTogether(file, config, policy, keys);
+
+  const { phase } = binary;
+  const log = openLog({ service: config.service, phase, version: build.version });
+  const { logger } = log;
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ event: 'own-fault', err: error }, 'a fault of our own; the sidecar stops');
+    log.flush();
+    process.exit(exit.fault);
+  });
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
+
+  logger.info({ event: 'waiting', state: config.state }, 'waiting for the state lock');
+  const state = await openState(config.state, {
+    kids: keys.current.inbound.keys(),
+    report: (error) => logger.error({ event: 'mark-not-written', err: error }, error.message),
+    signal: stop.signal,
+  }).catch((error: unknown) => {
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (state === undefined) {
+    log.flush();
+    return;
+  }
+  const observed = await ObservedStore.open({ directory: config.state, phase, logger });
+  const sockets = inheritedSockets(process.env, process.pid);
+  const sidecar = new Sidecar({ binary, build, config, logger, policy, keys, state, observed, sockets });
+  try {
+    await sidecar.listen();
+  } catch (error) {
+    await state.handOver().catch(() => {});
+    log.flush();
+    throw error;
+  }
+  follow(sidecar, policy, keys, log);
+  logger.info({ event: 'ready', origin: state.origin, pid: process.pid, build: build.hash }, 'ready');
+
+  await new Promise<void>((resolve) => {
+    if (stop.signal.aborted) resolve();
+    else stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  logger.info({ event: 'draining', signal: String(stop.signal.reason) }, 'draining');
+  policy.close();
+  keys.close();
+  await sidecar.drain();
+  logger.info({ event: 'stopped' }, 'stopped');
+  log.flush();
+  process.exit(exit.ok);
+}
+
+/** Files that are each right may still not belong together. @throws {ConfigError} */
+function checkTogether(file: string, config: SidecarConfig, policy: PolicySource, keys: KeySource): void {
+  const { fleet } = policy.current;
+  const problem = (at: string, found: string, expected: string) =>
+    new ConfigError([{ file: at, line: 0, column: 0, path: 'service', found, expected }]);
+  const service = fleet.services.get(config.service);
+  if (service === undefined) {
+    throw problem(
+      file,
+      `the service "${config.service}"`,
+      `one of fleet.yaml: ${[...fleet.services.keys()].join(', ')}`,
+    );
+  }
+  const { current } = keys;
+  if (current.service !== config.service) {
+    throw problem(config.keyring, `a keyring of ${current.service}`, `the keyring of ${config.service}`);
+  }
+  if (!service.hosts.includes(current.host)) {
+    throw problem(
+      config.keyring,
+      `a keyring for host ${current.host}`,
+      `one of ${config.service}'s hosts: ${service.hosts.join(', ')}`,
+    );
+  }
+}
+
+/** Reloads on SIGHUP and when a file changes; what is wrong is logged and changes nothing. */
+function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logger }: Log): void {
+  const reloadPolicy = () =>
+    policy.reload().then(
+      (changed) => {
+        if (!changed) return;
+        sidecar.onPolicy();
+        const { fleet, matrix } = policy.current;
+        logger.info(
+          { event: 'policy-reloaded', matrix: matrix.hash, fleet: fleet.hash },
+          'new matrix and fleet in force',
+        );
+      },
+      (error: unknown) => {
+        logger.error(
+          { event: 'policy-refused', problem: (error as Error).message },
+          'the new matrix or fleet is refused; the old ones stay in force',
+        );
+      },
+    );
+  const refused = (error: unknown) =>
+    logger.error(
+      { event: 'keyring-refused', problem: (error as Error).message },
+      'the new keyring is refused; the old one stays in force',
+    );
+  policy.watch(() => void reloadPolicy());
+  keys.watch({
+    onChange: (keyring) => {
+      sidecar
+        .onKeyring(keyring)
+        .then(
+          () => logger.info({ event: 'keyring-reloaded', issue: keyring.issue }, 'new keyring in force'),
+          refused,
+        );
+    },
+    onRefused: refused,
+  });
+  process.on('SIGHUP', () => {
+    void reloadPolicy();
+    keys.reload().catch(refused);
+  });
+}
+
+function report(error: unknown, { phase }: Binary): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+  if (error instanceof ConfigError || error instanceof KeySourceError || error instanceof StateError) {
+    process.stderr.write(`${error.message}\n`);
+    return exit.config;
+  }
+  const { syscall, code, message, stack } = error as NodeJS.ErrnoException;
+  if (syscall === 'listen' || syscall === 'bind') {
+    process.stderr.write(
+      `${message}: ${code === 'EADDRINUSE' ? 'stop what listens there' : 'look at the address'}, or change it in sidecar.yaml\n`,
+    );
+    return exit.config;
+  }
+  process.stderr.write(`countersign-${phase}: ${stack ?? message}\n`);
+  return exit.fault;
+}
