@@ -335,7 +335,8 @@ export class Exchange {
       return;
     }
     if (!upstream.connected) {
-      (this.#tried ??= new Set()).add(upstream.host);
+      this.#tried ??= new Set();
+      this.#tried.add(upstream.host);
       this.#connect();
       return;
     }

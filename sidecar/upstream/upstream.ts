@@ -117,17 +117,29 @@ export class Upstream implements SocketOwner, Timed {
       const blank = from.indexOf(crlfcrlf, at);
       const headEnd = blank + 4;
       if (blank < 0 || headEnd > end) {
-        if (end - at > headLimitBytes) return this.#fail('the head of the response is too large');
+        if (end - at > headLimitBytes) {
+          this.#fail('the head of the response is too large');
+          return;
+        }
         this.#stash = Buffer.from(from.subarray(at, end));
         return;
       }
       const head = parseResponseHead(from, at, headEnd);
-      if ('error' in head) return this.#fail(`the response cannot be parsed: ${head.words}`);
+      if ('error' in head) {
+        this.#fail(`the response cannot be parsed: ${head.words}`);
+        return;
+      }
       const fault = frameResponse(head, exchange.method);
-      if (fault !== undefined) return this.#fail(fault);
+      if (fault !== undefined) {
+        this.#fail(fault);
+        return;
+      }
       at = headEnd;
       if (head.status === 101) {
-        if (!exchange.upgrade) return this.#fail('the upstream switched protocols unasked');
+        if (!exchange.upgrade) {
+          this.#fail('the upstream switched protocols unasked');
+          return;
+        }
         this.state = 'tunnel';
         this.#keepAlive = false;
         this.bodyBuffer = takeBodyBuffer();
@@ -137,7 +149,10 @@ export class Upstream implements SocketOwner, Timed {
         return;
       }
       if (head.status < 200) exchange.onInterim(head);
-      else return this.#begin(head, exchange, from, at, end);
+      else {
+        this.#begin(head, exchange, from, at, end);
+        return;
+      }
     }
   }
 
@@ -177,7 +192,8 @@ export class Upstream implements SocketOwner, Timed {
         at = decoder.decode(buffer, start, end);
       } catch (error) {
         if (!(error instanceof ChunkedError)) throw error;
-        return this.#fail(`the chunked body of the response is broken: ${error.message}`);
+        this.#fail(`the chunked body of the response is broken: ${error.message}`);
+        return;
       }
       ended = decoder.ended;
     } else if (this.#untilClose) {
@@ -273,7 +289,10 @@ export class Upstream implements SocketOwner, Timed {
   }
 
   onDeadline(): void {
-    if (this.state === 'idle') return this.close();
+    if (this.state === 'idle') {
+      this.close();
+      return;
+    }
     this.timedOut = true;
     this.socket.destroy();
   }
