@@ -95,6 +95,8 @@ export const observedSchema = z.object({
       }),
     )
     .default([]),
+  /** Key id to the time at which this sidecar first had it. */
+  keys_first_seen: z.record(z.string(), time).default({}),
   /** Calls that found no room in the table. */
   overflow: z.number().min(0).default(0),
 });

@@ -37,8 +37,9 @@ export function explain(denial: Explainable): string {
   const title = reasons[reason as Reason]?.title ?? 'A reason that this version does not know';
   const fate =
     denial.disposition === 'forwarded' ? 'would be refused by the enforcing binary' : 'was refused';
+  const what = method === '' ? 'a message that cannot be read' : `${method} ${path}`;
   const lines = [
-    `${who} called ${method} ${path} at ${callee}: ${fate}.`,
+    `${who} sent ${what} to ${callee === '' ? 'nobody in particular' : callee}: ${fate}.`,
     `stage: ${stageOf(reason)} (${direction}): ${reason}. ${title}.`,
     detail,
   ];

@@ -79,6 +79,22 @@ export class ObservedStore {
     return addDocuments(this.#base, this.#live(snapshot), this.#phase, this.#now());
   }
 
+  /**
+   * How long this sidecar has had each key, over restarts.
+   *
+   * @param kids of all keys that it has; others are forgotten
+   */
+  keyAges(kids: Iterable<string>): { kid: string; seconds: number }[] {
+    const nowMs = this.#now();
+    const known = this.#base.keys_first_seen;
+    const first = Object.fromEntries([...kids].map((kid) => [kid, known[kid] ?? timeText(nowMs)]));
+    this.#base = { ...this.#base, keys_first_seen: first };
+    return Object.entries(first).map(([kid, time]) => ({
+      kid,
+      seconds: Math.max(0, nowMs - Date.parse(time)) / 1000,
+    }));
+  }
+
   /** Saves every `everyMs`, until handed over or closed. */
   saveRegularly(snapshot: () => Promise<TelemetrySnapshot>, everyMs = 30_000): void {
     const save = () =>
@@ -127,6 +143,7 @@ export class ObservedStore {
       recorded_seconds: { logging: 0, enforcing: 0, [this.#phase]: seconds },
       observations: snapshot.rows.map(observation),
       skew: skewOf(snapshot),
+      keys_first_seen: {},
       overflow: snapshot.overflow,
     };
   }
@@ -156,6 +173,7 @@ function empty(phase: Phase, nowMs: number): ObservedDocument {
     recorded_seconds: { logging: 0, enforcing: 0 },
     observations: [],
     skew: [],
+    keys_first_seen: {},
     overflow: 0,
   };
 }
@@ -194,6 +212,7 @@ export function addDocuments(
     recorded_seconds: { logging: recorded('logging'), enforcing: recorded('enforcing') },
     observations: kept,
     skew: addSkew(one.skew, two.skew),
+    keys_first_seen: { ...two.keys_first_seen, ...one.keys_first_seen },
     overflow: one.overflow + two.overflow + lost,
   };
 }
@@ -229,6 +248,7 @@ function subtract(now: ObservedDocument, then: ObservedDocument): ObservedDocume
       .map((row) => ({ ...row, count: row.count - (before.get(rowKey(row)) ?? 0) }))
       .filter((row) => row.count > 0),
     skew: [],
+    keys_first_seen: {},
     overflow: now.overflow - then.overflow,
   };
 }

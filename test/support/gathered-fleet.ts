@@ -120,6 +120,7 @@ function says(
       recorded_seconds: { logging: 25 * 3600, enforcing: 0 },
       observations,
       skew: [],
+      keys_first_seen: {},
       overflow: 0,
     },
     denials: { denials: [], signed: [] },

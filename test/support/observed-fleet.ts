@@ -42,6 +42,7 @@ export async function adminThatSaw(
         phase: 'logging',
         observations: snapshot.rows.map(observation),
         skew: [],
+        keys_first_seen: {},
         overflow: 0,
       }),
     },

@@ -26,6 +26,7 @@ const observed: ObservedDocument = {
   phase: 'logging',
   observations: [],
   skew: [],
+  keys_first_seen: {},
   overflow: 0,
 };
 

@@ -67,7 +67,7 @@ t.test('tells the stage that failed, the nearest rule and the field that differs
   t.equal(byId.code, 0, byId.stderr);
   for (const part of [
     /callee's side \(.*npu-worker\)/,
-    /main-backend called DELETE \/api\/status\/42 at npu-worker: was refused/,
+    /main-backend sent DELETE \/api\/status\/42 to npu-worker: was refused/,
     /stage: check \d+ of \d+ \(inbound\): not-authorized/,
     /nearest rule: main-backend: GET \/api\/status\/\*/,
     /expected: method GET/,

@@ -96,6 +96,25 @@ t.test('in a swap no call is lost: what the old process counts while it drains i
   t.equal((await stat(join(directory, 'observed.json'))).mode & 0o777, 0o600);
 });
 
+t.test('the age of a key counts from when this sidecar first had it, over restarts', async (t) => {
+  const directory = await stateDirectory(t);
+  const clock = { now: start };
+  const one = await sidecar(t, directory, clock);
+  t.same(one.store.keyAges(['a/1', 'b/1']), [
+    { kid: 'a/1', seconds: 0 },
+    { kid: 'b/1', seconds: 0 },
+  ]);
+  await one.store.close(one.telemetry.snapshot());
+  clock.now += hour;
+  const two = await sidecar(t, directory, clock);
+  t.same(two.store.keyAges(['a/1', 'a/2']), [
+    { kid: 'a/1', seconds: 3600 },
+    { kid: 'a/2', seconds: 0 },
+  ]);
+  clock.now += hour;
+  t.same(two.store.keyAges(['b/1']), [{ kid: 'b/1', seconds: 0 }], 'a key that went and came back is new');
+});
+
 t.test('a broken file stops nothing: it is kept aside and named', async (t) => {
   const directory = await stateDirectory(t);
   await writeFile(join(directory, 'observed.json'), '{"since": "yesterday"');
