@@ -64,7 +64,10 @@ export class Sidecar {
       service: config.service,
       peers: policy.current.fleet.services.keys(),
       logger,
-      gauges: () => ({ replayEntries: state.memory.entries, keyAges: [] }),
+      gauges: () => ({
+        replayEntries: state.memory.entries,
+        keyAges: parts.observed.keyAges(kidsOf(keys.current)),
+      }),
     });
     this.#callees = new Callees(policy.current.fleet, config.timeouts);
     this.#inbound = new Inbound({
@@ -239,6 +242,11 @@ export class Sidecar {
     }
     for (const side of [this.#inbound, this.#outbound]) for (const one of side.connections) one.abort();
   }
+}
+
+/** The ids of all keys, this service's own and its callers'. */
+function kidsOf({ inbound, outbound }: Keyring): ReadonlySet<string> {
+  return new Set([...inbound.keys(), ...[...outbound.values()].map(({ kid }) => kid)]);
 }
 
 /** The authorities that mean this service: its name, alone or with the listener's port. */
