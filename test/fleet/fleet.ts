@@ -169,7 +169,10 @@ export class Fleet {
         '',
       ].join('\n'),
     );
-    await cp(join(repository, 'ansible/inventory'), join(this.control, 'inventory'), { recursive: true });
+    const inventory = join(this.control, 'inventory');
+    await cp(join(repository, 'ansible/inventory'), inventory, { recursive: true });
+    await mkdir(join(inventory, 'group_vars/all'), { recursive: true });
+    await writeFile(join(inventory, 'group_vars/all/operator.yml'), '---\nansible_user: root\n');
   }
 }
 
