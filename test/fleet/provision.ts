@@ -12,7 +12,8 @@ export async function provision(fleet: Fleet, fleetText: string): Promise<void> 
     if (app === undefined) throw new Error(`config/fleet.yaml has no service ${guest.name}`);
     // The core is main-backend's service; the playbooks bring it.
     if (guest.name !== 'main-backend') await addUnit(guest, 'fleet-app', appCommand(guest.name, app));
-    const traffic = 'test/fleet/guest/traffic.ts /var/lib/fleet-test/plan.json /var/lib/fleet-test/traffic.jsonl';
+    const traffic =
+      'test/fleet/guest/traffic.ts /var/lib/fleet-test/plan.json /var/lib/fleet-test/traffic.jsonl';
     await addUnit(guest, 'fleet-traffic', `${node} ${inside}/${traffic}`, false);
     if (guest.name === 'redis-stack') await openRedis(guest);
     else await mask(guest, 'redis-server.service');
