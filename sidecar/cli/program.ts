@@ -4,6 +4,7 @@ import pkg from '../../package.json' with { type: 'json' };
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { checkCommand } from './check.ts';
 import { AnsweredNo, exit, UsageError } from './exit-codes.ts';
+import { guardCommand } from './guard.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
 import { reportCommand } from './report.ts';
@@ -24,6 +25,7 @@ export function program(): Command {
   // One a line: they come and go one by one.
   const commands = [
     checkCommand,
+    guardCommand,
     keysCommand,
     matrixCommand,
     reportCommand,

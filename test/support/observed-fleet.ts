@@ -1,4 +1,4 @@
-import { startAdmin } from '../../sidecar/admin/server.ts';
+import { type Admin, startAdmin } from '../../sidecar/admin/server.ts';
 import type { CallRecord } from '../../sidecar/telemetry/call-record.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
 import { observation } from '../../sidecar/telemetry/documents.ts';
@@ -9,8 +9,8 @@ import { memoryLogger } from './log-lines.ts';
 export async function adminThatSaw(
   t: { teardown(done: () => unknown): void },
   calls: readonly CallRecord[],
-  status: Partial<StatusDocument> = {},
-): Promise<{ url: string; telemetry: Telemetry; lines: Record<string, unknown>[] }> {
+  status: () => Partial<StatusDocument> = () => ({}),
+): Promise<{ url: string; telemetry: Telemetry; admin: Admin; lines: Record<string, unknown>[] }> {
   const { logger, lines } = memoryLogger();
   const telemetry = new Telemetry({
     service: 'npu-worker',
@@ -35,7 +35,7 @@ export async function adminThatSaw(
         ready: true,
         workers: 1,
         app_exposed_on: [],
-        ...status,
+        ...status(),
       }),
       observed: (snapshot) => ({
         since: '2026-11-23T00:00:00.000Z',
@@ -49,7 +49,7 @@ export async function adminThatSaw(
   );
   t.teardown(() => {
     telemetry.close();
-    return admin.close();
+    return admin.close().catch(() => {});
   });
-  return { url: `http://127.0.0.1:${admin.address.port}`, telemetry, lines };
+  return { url: `http://127.0.0.1:${admin.address.port}`, telemetry, admin, lines };
 }

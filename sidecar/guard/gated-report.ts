@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { ConfigError } from '../../config/load.ts';
+
+/** The part of a go file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */
+const schema = z.object({
+  seen: z.array(z.object({ caller: z.string(), callee: z.string(), method: z.string(), path: z.string() })),
+  skew: z
+    .array(
+      z.object({
+        caller: z.string(),
+        callee: z.string(),
+        min_seconds: z.number(),
+        max_seconds: z.number(),
+      }),
+    )
+    .default([]),
+});
+
+/** What was allowed and seen before the swap: only failures of such calls can mean that enforcing broke something. */
+export class GatedReport {
+  readonly #seen: ReadonlySet<string>;
+  readonly #skew: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
+  /** Tells one swap from the next. */
+  readonly id: string;
+
+  constructor(report: z.input<typeof schema>, id: string) {
+    const { seen, skew } = schema.parse(report);
+    this.id = id;
+    this.#seen = new Set(seen.map(({ caller, callee, method, path }) => key(caller, callee, method, path)));
+    this.#skew = new Map(
+      skew.map((each) => [
+        `${each.caller}\n${each.callee}`,
+        { min: each.min_seconds, max: each.max_seconds },
+      ]),
+    );
+  }
+
+  /** Whether calls of this kind were allowed and seen. */
+  saw(caller: string, callee: string, method: string, template: string): boolean {
+    return this.#seen.has(key(caller, callee, method, template));
+  }
+
+  /** The range of the caller's measured skew in seconds, positive when its clock is behind. */
+  skewOf(caller: string, callee: string): { readonly min: number; readonly max: number } | undefined {
+    return this.#skew.get(`${caller}\n${callee}`);
+  }
+}
+
+/** @throws {ConfigError} when there is no such file, or it is no go file */
+export async function loadGatedReport(file: string): Promise<GatedReport> {
+  const fault = (found: string, cause: unknown) =>
+    new ConfigError(
+      [
+        {
+          file,
+          line: 0,
+          column: 0,
+          path: '',
+          found,
+          expected: 'a go file made by countersign report --gate',
+        },
+      ],
+      { cause },
+    );
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw fault((cause as NodeJS.ErrnoException).code ?? 'an unreadable file', cause);
+  }
+  try {
+    const data = JSON.parse(text) as { created?: unknown };
+    return new GatedReport(data as z.input<typeof schema>, String(data.created ?? ''));
+  } catch (cause) {
+    const issue = cause instanceof z.ZodError ? cause.issues[0] : undefined;
+    throw fault(issue === undefined ? 'no JSON' : `${issue.path.join('.')}: ${issue.message}`, cause);
+  }
+}
+
+function key(caller: string, callee: string, method: string, template: string): string {
+  return `${caller}\n${callee}\n${method}\n${template}`;
+}

@@ -1,0 +1,37 @@
+import type { GatedReport } from './gated-report.ts';
+import { countersOf, lateCalls, type Reading } from './reading.ts';
+import { type Judgement, judge, windowMs } from './rule.ts';
+import { Window } from './window.ts';
+
+/** Applies the guard's rule to one sidecar, reading by reading. */
+export class Watch {
+  readonly #window = new Window();
+  #sinceMs = Number.POSITIVE_INFINITY;
+
+  /**
+   * @param steadyMs monotonic milliseconds
+   * @param nowMs milliseconds since the epoch
+   */
+  add(reading: Reading, report: GatedReport, steadyMs: number, nowMs: number): void {
+    this.#sinceMs = Math.min(this.#sinceMs, nowMs);
+    // Half a reading would look as if the counters had begun anew.
+    if (reading.allowed !== undefined && reading.observed !== undefined)
+      this.#window.add(countersOf(reading, report), steadyMs);
+    for (const { key, caller } of lateCalls(reading, report, Math.max(this.#sinceMs, nowMs - windowMs)))
+      this.#window.addLate(key, caller, steadyMs);
+  }
+
+  clear(): void {
+    this.#window.clear();
+    this.#sinceMs = Number.POSITIVE_INFINITY;
+  }
+
+  get judgement(): Judgement {
+    return judge(this.#window.totals());
+  }
+
+  /** Unproven failures that resemble calls that were seen. */
+  get unproven(): number {
+    return this.#window.unproven;
+  }
+}

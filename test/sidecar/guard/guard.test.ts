@@ -1,0 +1,236 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { DenialReason } from '../../../sidecar/errors.ts';
+import { Guard } from '../../../sidecar/guard/guard.ts';
+import { guardConfigSchema } from '../../../sidecar/guard/guard-config.ts';
+import { callRecord, deniedRecord, strangerRecord } from '../../support/call-record.ts';
+import { memoryLogger } from '../../support/log-lines.ts';
+import { adminThatSaw } from '../../support/observed-fleet.ts';
+import { runCountersign } from '../../support/run-countersign.ts';
+
+const callers = ['main-backend', 'ai-stack'];
+const seen = callers.map((caller) => ({
+  caller,
+  callee: 'npu-worker',
+  method: 'GET',
+  path: '/api/status/*',
+}));
+
+/** A go file, a real admin listener, and two services that are one file: there, the logging one serves. */
+async function host(t: Test) {
+  const dir = await mkdtemp(join(tmpdir(), 'guard-'));
+  t.teardown(() => rm(dir, { recursive: true }));
+  await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew: [] }));
+  const swapped = join(dir, 'logging-serves');
+  const admin = await adminThatSaw(t, [], () => ({ phase: existsSync(swapped) ? 'logging' : 'enforcing' }));
+  return { dir, swapped, ...admin };
+}
+
+/** A guard that runs until the test ends, in front of a service manager of three commands. */
+async function guarded(t: Test, dir: string, url: string, changes: Record<string, unknown> = {}) {
+  const stopping = new AbortController();
+  const log = memoryLogger();
+  const config = guardConfigSchema.parse({
+    admin: new URL(url).host,
+    gated: join(dir, 'go.json'),
+    state: join(dir, 'state'),
+    poll: '100ms',
+    metrics: join(dir, 'guard.prom'),
+    commands: {
+      state: ['sh', '-c', `test -e ${dir}/logging-serves && echo inactive || echo active`],
+      rollback: [['touch', join(dir, 'logging-serves')]],
+      restart: [['touch', join(dir, 'restarted')]],
+    },
+    ...changes,
+  });
+  const guard = await Guard.open({ config, logger: log.logger, host: 'h1', signal: stopping.signal });
+  const done = guard.run();
+  const stop = async () => {
+    stopping.abort();
+    await done;
+  };
+  t.teardown(stop);
+  return { ...log, stop };
+}
+
+/** Steady traffic: repeats calls until the test ends. */
+function traffic(t: Test, send: () => void): void {
+  const timer = setInterval(send, 20);
+  t.teardown(() => clearInterval(timer));
+}
+
+const refused = (caller: string, reason: DenialReason = 'not-authorized', path = '/api/status/7') =>
+  deniedRecord({
+    caller,
+    method: 'GET',
+    path,
+    verdict: { allowed: false, caller, denial: { reason, detail: '' } },
+  });
+
+t.test('more than 5 % of failures of several callers swap back to logging, and tell everybody', async (t) => {
+  const { dir, url, telemetry, swapped } = await host(t);
+  const told: unknown[] = [];
+  const hook = createServer(async (request, response) => {
+    told.push(JSON.parse((await request.toArray()).join('')));
+    response.end();
+    hook.emit('told');
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => hook.close());
+  await once(hook, 'listening');
+  const posted = once(hook, 'told');
+  const { logged, stop, lines } = await guarded(t, dir, url, {
+    webhook: `http://127.0.0.1:${(hook.address() as AddressInfo).port}/secret-token`,
+  });
+  await logged('swap');
+  for (let i = 0; i < 90; i++) telemetry.record(callRecord());
+  for (let i = 0; i < 10; i++) for (const caller of callers) telemetry.record(refused(caller));
+  await logged('rollback');
+  await logged('idle');
+  t.ok(existsSync(swapped));
+  const state = JSON.parse(await readFile(join(dir, 'state', 'guard.json'), 'utf8'));
+  t.match(state, {
+    swap: null,
+    last_rollback: { why: /^20 of 110 calls within five minutes failed \(18\.2 %\)/ },
+  });
+  await posted;
+  t.match(told, [{ host: 'h1', kind: 'rollback', text: /^back to the logging binary: 20 of 110/ }]);
+  await stop();
+  const metrics = await readFile(join(dir, 'guard.prom'), 'utf8');
+  t.match(metrics, 'countersign_guard_rollbacks_total 1');
+  t.match(metrics, 'countersign_guard_alarms_total{kind="rollback"} 1');
+  t.notMatch(JSON.stringify(lines), 'secret-token');
+});
+
+t.test('attack: strangers, replays, unseen calls and a single caller never swap back', async (t) => {
+  const { dir, url, telemetry, swapped } = await host(t);
+  const { logged, lines, stop } = await guarded(t, dir, url);
+  await logged('swap');
+  for (let i = 0; i < 400; i++) {
+    if (i < 50) telemetry.record(callRecord());
+    for (const claimed of callers) telemetry.record(strangerRecord({ path: '/api/status/7', claimed }));
+    telemetry.record(refused('main-backend'));
+    telemetry.record(refused('ai-stack', 'not-authorized', '/api/unseen'));
+    for (const reason of ['replayed', 'digest-mismatch'] as const)
+      telemetry.record(refused('ai-stack', reason));
+  }
+  await logged('alarm');
+  await stop();
+  const alarms = lines.filter(({ event }) => event === 'alarm').map(({ kind }) => kind);
+  t.strictSame(alarms.sort(), ['single-caller', 'unproven-failures']);
+  t.notOk(existsSync(swapped));
+});
+
+t.test('metrics that go missing restart the same binary and alarm', async (t) => {
+  const { dir, url, admin, swapped } = await host(t);
+  const { logged } = await guarded(t, dir, url);
+  await logged('swap');
+  await admin.close();
+  t.match(await logged('alarm'), {
+    kind: 'metrics-missing',
+    msg: /^\/status does not answer, \/metrics is missing: restarting/,
+  });
+  await logged('restart');
+  t.ok(existsSync(join(dir, 'restarted')));
+  t.notOk(existsSync(swapped));
+});
+
+t.test('a binary that never becomes ready after the swap is rolled back', async (t) => {
+  const { dir, url, admin, swapped } = await host(t);
+  await admin.close();
+  const { logged } = await guarded(t, dir, url, { ready_within: '300ms' });
+  t.match(await logged('alarm'), { kind: 'rollback', msg: /did not become ready within 0.3 s/ });
+  await logged('rollback');
+  t.ok(existsSync(swapped));
+});
+
+t.test('the bake window is remembered over restarts of the guard', async (t) => {
+  const { dir, url, telemetry, swapped } = await host(t);
+  const first = await guarded(t, dir, url);
+  await first.logged('swap');
+  await first.stop();
+  const file = join(dir, 'state', 'guard.json');
+  const state = JSON.parse(await readFile(file, 'utf8'));
+  state.swap.since = new Date(Date.parse(state.swap.since) - 24 * 3_600_000).toISOString();
+  await writeFile(file, JSON.stringify(state));
+  const second = await guarded(t, dir, url);
+  traffic(t, () => {
+    for (const caller of callers) for (let i = 0; i < 10; i++) telemetry.record(refused(caller));
+  });
+  t.match(await second.logged('alarm'), { kind: 'failing', msg: /the bake window is over/ });
+  t.notOk(existsSync(swapped));
+});
+
+t.test('a command that fails is an alarm, and the ones after it still run', async (t) => {
+  const { dir, url, telemetry } = await host(t);
+  const { logged, lines } = await guarded(t, dir, url, {
+    commands: { state: ['echo', 'active'], rollback: [['false'], ['touch', join(dir, 'second')]] },
+  });
+  await logged('swap');
+  for (let i = 0; i < 60; i++) for (const caller of callers) telemetry.record(refused(caller));
+  await logged('alarm');
+  traffic(t, () => telemetry.record(callRecord()));
+  while (!lines.some(({ kind }) => kind === 'rollback-failed')) await new Promise(setImmediate);
+  t.match(
+    lines.find(({ kind }) => kind === 'rollback-failed'),
+    { msg: /^rollback failed: false: 1/ },
+  );
+  t.ok(existsSync(join(dir, 'second')));
+});
+
+t.test('a broken state file begins the bake window anew, and says so', async (t) => {
+  const { dir, url } = await host(t);
+  const first = await guarded(t, dir, url);
+  await first.logged('swap');
+  await first.stop();
+  await writeFile(join(dir, 'state', 'guard.json'), '{');
+  const second = await guarded(t, dir, url);
+  await second.logged('state-broken');
+  await second.logged('swap');
+});
+
+t.test('--once watches by the same rule, changes nothing and answers with its exit code', async (t) => {
+  const { dir, url, telemetry, swapped } = await host(t);
+  const args = ['guard', '--once', '--from', url, '--gated', join(dir, 'go.json')];
+  const ratio = { failed: 0 };
+  traffic(t, () => {
+    for (let i = 0; i < 10; i++) telemetry.record(callRecord());
+    for (const caller of callers) for (let i = 0; i < ratio.failed; i++) telemetry.record(refused(caller));
+  });
+  t.match(await runCountersign([...args, '--for', '2s']), {
+    code: 0,
+    stdout: /: ok: 0 of \d+ calls failed\n$/,
+  });
+  ratio.failed = 3;
+  t.match(await runCountersign([...args, '--for', '60s']), {
+    code: 1,
+    stdout: /: failed: \d+ of \d+ calls failed, most/,
+  });
+  t.notOk(existsSync(swapped));
+  await writeFile(swapped, '');
+  ratio.failed = 0;
+  t.match(await runCountersign([...args, '--for', '1s']), { code: 1, stdout: /the logging binary serves/ });
+  t.equal((await runCountersign(['guard', '--once', '--from', url])).code, 64);
+  t.equal((await runCountersign([...args, '--from', 'folder'])).code, 64);
+});
+
+t.test('bad configuration is told with its place, and nothing starts', async (t) => {
+  const { dir } = await host(t);
+  const file = join(dir, 'guard.yaml');
+  await writeFile(file, 'gated: go.json\nmode: off\ncommands: { rollback: systemctl start x }\n');
+  const ran = await runCountersign(['guard', '--config', file]);
+  t.equal(ran.code, 78);
+  t.match(ran.stderr, /guard\.yaml:2:1: mode: found an unknown key "mode"/);
+  t.match(ran.stderr, /guard\.yaml:3:23: commands\.rollback: found "systemctl start x"/);
+  t.match(await runCountersign(['guard', '--gated', join(dir, 'none.json')]), {
+    code: 78,
+    stderr: /go file/,
+  });
+  t.equal((await runCountersign(['guard'])).code, 64);
+  t.equal((await runCountersign(['guard', '--gated', 'x', '--bake', 'long'])).code, 64);
+});
