@@ -34,21 +34,13 @@ function unknownCall(id: string | undefined, read: number): string {
   );
 }
 
-/** The trace for people. */
+/** The trace for people: the callee's side first, since it decided. */
 export function whyText({ request_id, denials, signed, compared }: CallTrace): string {
-  const lines = [`call ${request_id}`];
-  for (const { from, denial } of denials) {
-    lines.push(
-      '',
-      `${denial.direction === 'inbound' ? 'callee' : 'caller'}'s side (${from}), ${denial.time}`,
-    );
-    lines.push(
-      ...explain(denial)
-        .split('\n')
-        .map((line) => `  ${line}`),
-    );
-    if (denial.kid !== undefined) lines.push(`  key id: ${denial.kid}`);
-  }
+  const inbound = denials.filter(({ denial }) => denial.direction === 'inbound');
+  const outbound = denials.filter(({ denial }) => denial.direction === 'outbound');
+  const lines = [`call ${request_id}`, ...inbound.flatMap((each) => side("callee's side", each))];
+  // The caller's side tells less than the callee's; it stands alone only when that was not read.
+  if (inbound.length === 0) lines.push(...outbound.flatMap((each) => side("caller's side", each)));
   if (signed !== undefined) {
     const { time, callee, method, path, kid } = signed.signed;
     lines.push('', `caller's side (${signed.from}), ${time}`);
@@ -57,6 +49,12 @@ export function whyText({ request_id, denials, signed, compared }: CallTrace): s
   const shown = lines.map(printable);
   if (compared.length > 0) shown.push('', ...comparison(compared, signed !== undefined));
   return `${shown.join('\n')}\n`;
+}
+
+function side(title: string, { from, denial }: CallTrace['denials'][number]): string[] {
+  const lines = explain(denial).split('\n');
+  if (denial.kid !== undefined) lines.push(`key id: ${denial.kid}`);
+  return ['', `${title} (${from}), ${denial.time}`, ...lines.map((line) => `  ${line}`)];
 }
 
 function comparison(compared: CallTrace['compared'], bothSides: boolean): string[] {

@@ -38,13 +38,17 @@ export function traceCall(
     .flatMap(({ from, denials: known }) => (known?.signed ?? []).map((each) => ({ from, signed: each })))
     .find((each) => each.signed.request_id === id);
   if (denials.length === 0 && signed === undefined) return undefined;
-  const received = denials.find(({ denial }) => denial.reason === 'signature-mismatch')?.denial.received;
+  const received = denials.find(({ denial }) => isMismatchReceived(denial))?.denial.received;
   return {
     request_id: id,
     denials,
     signed,
     compared: received === undefined ? [] : compare(signed?.signed.components ?? [], hashesIn(received)),
   };
+}
+
+function isMismatchReceived({ direction, reason }: DenialDocument): boolean {
+  return direction === 'inbound' && reason === 'signature-mismatch';
 }
 
 /** Reads the `"@path"=1a2b3c4d` list of a mismatch's `received`. */

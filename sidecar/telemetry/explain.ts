@@ -30,16 +30,23 @@ export function stageOf(reason: string): string {
   return `check ${checks.indexOf(reason as Reason) + 1} of ${checks.length}`;
 }
 
+function fateOf({ direction, disposition, reason, callee }: Explainable): string {
+  if (disposition !== 'forwarded') return 'was refused';
+  // Outbound forwards what it signed; the answer tells that the other side refused it.
+  if (direction === 'outbound') return `was refused by ${callee}`;
+  return reasons[reason as Reason]?.stage === 'verdict'
+    ? 'was forwarded, and would be refused by the enforcing binary'
+    : 'failed';
+}
+
 /** One denial in a few lines: who, what, the stage that failed, the nearest rule, the field that differs. */
 export function explain(denial: Explainable): string {
   const { direction, caller, claimed, callee, method, path, reason, detail } = denial;
   const who = caller ?? (claimed === undefined ? 'somebody unknown' : `somebody who claims to be ${claimed}`);
   const title = reasons[reason as Reason]?.title ?? 'A reason that this version does not know';
-  const fate =
-    denial.disposition === 'forwarded' ? 'would be refused by the enforcing binary' : 'was refused';
   const what = method === '' ? 'a message that cannot be read' : `${method} ${path}`;
   const lines = [
-    `${who} sent ${what} to ${callee === '' ? 'nobody in particular' : callee}: ${fate}.`,
+    `${who} sent ${what} to ${callee === '' ? 'nobody in particular' : callee}: ${fateOf(denial)}.`,
     `stage: ${stageOf(reason)} (${direction}): ${reason}. ${title}.`,
     detail,
   ];
