@@ -167,21 +167,28 @@ function reserialize(name: string, value: string): string {
   }
 }
 
-/** RFC 9421 §2.2.8: by its encoded name; a name that occurs more than once has no value. */
+/**
+ * RFC 9421 §2.2.8: a query parameter by its name, both name and value decoded and encoded anew; one that occurs more
+ * than once has no value.
+ */
 function queryParam(query: string, wanted: string): string | undefined {
   let value: string | undefined;
   // The query is raw bytes in a latin1 text; URLSearchParams would read those as characters.
-  const ascii = query
-    .slice(1)
-    .replace(/[^\x21-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const ascii = query.slice(1).replace(/[^\x21-\x7e]/g, percentEncode);
   for (const [name, candidate] of new URLSearchParams(ascii)) {
-    if (encodeURIComponent(name.toWellFormed()) !== wanted) continue;
+    if (formEncode(name) !== wanted) continue;
     if (value !== undefined)
       throw new SignatureError('component-missing', `the query has the parameter ${wanted} more than once`);
-    value = encodeURIComponent(candidate.toWellFormed());
+    value = formEncode(candidate);
   }
   return value;
 }
+
+const percentEncode = (char: string) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+
+/** Percent-encoding of UTF-8 that leaves letters, digits and `*-._` alone, and makes a space `%20`. */
+const formEncode = (text: string) =>
+  encodeURIComponent(text.toWellFormed()).replace(/[!'()~]/g, percentEncode);
 
 /** Covered components in their order, with all that depends on them alone. */
 export interface Coverage {

@@ -152,7 +152,7 @@ export function verifyRequest(
   const skewSeconds = Math.floor(nowMs / 1000) - params.created;
   if (
     Math.abs(skewSeconds) > windowSeconds ||
-    (params.expires !== undefined && nowMs >= params.expires * 1000)
+    (params.expires !== undefined && nowMs > params.expires * 1000)
   )
     return deny(claim, 'outside-window', outsideWindow(skewSeconds, params.expires), {
       expected: `created within ${windowSeconds} s of ${Math.floor(nowMs / 1000)}`,

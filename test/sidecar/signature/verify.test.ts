@@ -222,7 +222,7 @@ t.test('refuses a caller, a key, an audience and a time that are not right', asy
   t.equal(reason({ created: now + 301 }), 'outside-window');
   t.equal(reason({ created: -1 }), 'outside-window');
   t.equal(reason({ created: 999_999_999_999_999 }), 'outside-window');
-  t.equal(reason({ input: (text) => `${text};expires=${now}` }), 'outside-window');
+  t.equal(reason({ input: (text) => `${text};expires=${now - 1}` }), 'outside-window');
   t.equal(reason({ key: otherKey }), 'signature-mismatch');
   t.equal(
     reason({ kid: 'ai-stack/1', request: as('ai-stack') }),
@@ -241,8 +241,8 @@ t.test('honours expires and reports it', async (t) => {
     ['signature', `svc=:${key.macBase64(base)}:`],
   ] as [string, string][];
   const sent = plainRequest({ ...plain, fields });
-  t.match(verifyRequest(sent, keyring, audience, now * 1000 + 4999), { proven: true, expires: now + 5 });
-  t.match(verifyRequest(sent, keyring, audience, now * 1000 + 5000), {
+  t.match(verifyRequest(sent, keyring, audience, now * 1000 + 5000), { proven: true, expires: now + 5 });
+  t.match(verifyRequest(sent, keyring, audience, now * 1000 + 5001), {
     denial: { reason: 'outside-window' },
   });
   t.equal(message.method, 'POST');
