@@ -89,19 +89,19 @@ export class Inbound implements Pipeline, Side {
     const disposition = applyVerdict(verdict);
     if (!disposition.forward) {
       exchange.refuse(disposition.denial, head.hasBody);
+    } else if (verdict.allowed && proof?.digest !== undefined && this.#isShort(head)) {
+      // Also without a body: one that was signed may have been cut off altogether.
+      this.#forwardProven(exchange, head, decision, proof.digest);
     } else if (!head.hasBody) {
       this.#forward(exchange, head, decision, disposition);
-    } else if (verdict.allowed && proof?.digest !== undefined && this.#isShort(head)) {
-      this.#forwardProven(exchange, head, decision, proof.digest);
     } else {
       this.#stream(exchange, head, decision, disposition);
     }
   }
 
   #isShort(head: RequestHead): boolean {
-    return (
-      head.body === 'length' && head.contentLength <= this.#parts.config.limits.body_buffer && !head.expects
-    );
+    const { body_buffer } = this.#parts.config.limits;
+    return !head.hasBody || (head.body === 'length' && head.contentLength <= body_buffer && !head.expects);
   }
 
   #note(exchange: Exchange, verdict: Verdict): void {
@@ -128,7 +128,8 @@ export class Inbound implements Pipeline, Side {
       const denial = check.verdict();
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
       const disposition = this.#parts.applyVerdict(final.verdict);
-      if (disposition.forward) this.#forward(exchange, head, final, disposition, body);
+      const sent = head.body === 'none' ? undefined : body;
+      if (disposition.forward) this.#forward(exchange, head, final, disposition, sent);
       else exchange.refuse(disposition.denial);
     });
   }
