@@ -7,10 +7,14 @@ export const coreErrors = {
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   session_not_found: { status: 404, type: 'invalid_request_error' },
+  file_not_found: { status: 404, type: 'invalid_request_error' },
   session_exists: { status: 409, type: 'invalid_request_error' },
   idempotency_key_reused: { status: 409, type: 'invalid_request_error' },
+  file_gone: { status: 410, type: 'invalid_request_error' },
+  precondition_failed: { status: 412, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  range_not_satisfiable: { status: 416, type: 'invalid_request_error' },
   internal_error: { status: 500, type: 'server_error' },
   model_refused: { status: 502, type: 'server_error' },
   model_unavailable: { status: 502, type: 'server_error' },
@@ -19,6 +23,7 @@ export const coreErrors = {
   storage_unavailable: { status: 503, type: 'server_error' },
   shutting_down: { status: 503, type: 'server_error' },
   model_timeout: { status: 504, type: 'server_error' },
+  storage_full: { status: 507, type: 'server_error' },
 } as const satisfies Record<string, { status: number; type: string }>;
 
 export type CoreErrorCode = keyof typeof coreErrors;

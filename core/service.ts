@@ -15,6 +15,9 @@ import type { LlmModels } from './config/llm-models.ts';
 import { Calibration } from './context/calibration.ts';
 import { ContextWindow } from './context/context-window.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import { watchEventLoop } from './event-loop/event-loop.ts';
+import { ConversationFiles } from './files/conversation-files.ts';
+import { fileRoutes } from './files/routes.ts';
 import { chatRoutes } from './http/chat-routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
 import { buildServer } from './http/server.ts';
@@ -41,6 +44,7 @@ export async function startCore(
   version: string,
 ): Promise<CoreService> {
   const registry = new Registry();
+  const eventLoop = watchEventLoop({ registry });
   const { timeouts } = config;
   await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 });
   const database = await openDatabase({ file: config.sqlite });
@@ -54,6 +58,12 @@ export async function startCore(
   const planner = new Planner(window, new Calibration(registry), log);
   const chat = new Chat(planner, model, new Sessions(database, windows, notes, queue));
   const archive = new Archive(database, windows, log);
+  const files = await ConversationFiles.open({
+    database,
+    folder: config.files,
+    uploadLimitBytes: config.upload_limit,
+    log,
+  });
   const stopping = new AbortController();
 
   const app = await buildServer(log, registry, version);
@@ -62,7 +72,8 @@ export async function startCore(
     redis: () => ({ status: redis.state === 'closed' ? 'ok' : 'degraded', breaker: redis.state }),
   });
   chatRoutes(app, { chat, models: window.models, turnMs: timeouts.turn, stopping: stopping.signal });
-  sessionRoutes(app, archive);
+  sessionRoutes(app, archive, files);
+  await fileRoutes(app, files);
 
   const close = async () => {
     const timer = setTimeout(() => stopping.abort(), timeouts.drain);
@@ -70,10 +81,12 @@ export async function startCore(
     await queue.whenIdle();
     clearTimeout(timer);
     await archive.close();
+    await files.close();
     notes.close();
     redis.close();
     await database.close();
     await model.close();
+    await eventLoop.close();
   };
   try {
     await app.listen({ host: config.listen.host, port: config.listen.port });

@@ -49,6 +49,9 @@ function fromDatabase(cause: DatabaseError): CoreError {
       { cause },
     );
   }
+  if (cause.code === 'database-full') {
+    return new CoreError('storage_full', 'the disk of the database is full; nothing was stored', { cause });
+  }
   return new CoreError('storage_unavailable', `the database failed (${cause.code}); nothing was stored`, {
     cause,
   });

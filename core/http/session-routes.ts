@@ -7,6 +7,8 @@ import { sessionId } from '../chat/request.ts';
 import { toSearchExpression } from '../chat/search-expression.ts';
 import type { ChatRow } from '../database/queries/chats.ts';
 import { CoreError } from '../errors.ts';
+import type { ConversationFiles } from '../files/conversation-files.ts';
+import { callerOf } from './caller.ts';
 import { fromCursor, toCursor } from './cursor.ts';
 import { openAiError, type ZodTypes } from './schemas.ts';
 
@@ -44,7 +46,7 @@ const errors = { '4xx': openAiError, '5xx': openAiError };
 const nextCursor = z.string().nullable();
 
 /** The session API under /api/chats. */
-export function sessionRoutes(server: FastifyInstance, archive: Archive): void {
+export function sessionRoutes(server: FastifyInstance, archive: Archive, files: ConversationFiles): void {
   const app = server.withTypeProvider<ZodTypes>();
   const tags = ['sessions'];
 
@@ -176,13 +178,14 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive): void {
     {
       schema: {
         tags,
-        summary: 'Delete a session and its messages',
+        summary: 'Delete a session, its messages, and the files that only it has',
         params,
         response: { 204: z.null(), ...errors },
       },
     },
     async (request, reply) => {
       await archive.delete(request.params.session);
+      await files.deleteOfChat(request.params.session, callerOf(request));
       return reply.code(204).send();
     },
   );

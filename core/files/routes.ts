@@ -1,0 +1,257 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { sessionId } from '../chat/request.ts';
+import type { FileRow } from '../database/queries/files.ts';
+import { callerOf } from '../http/caller.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import { openAiError, type ZodTypes } from '../http/schemas.ts';
+import type { ConversationFiles } from './conversation-files.ts';
+import { sendContent } from './download.ts';
+import { accessSchema, fileSchema, toAccess, toFile } from './file-view.ts';
+import { cleanFilename } from './filename.ts';
+import { metadataChangeSchema, readUpload } from './upload.ts';
+
+const tags = ['files'];
+const errors = { '4xx': openAiError, '5xx': openAiError };
+const limit = z.coerce.number().int().min(1).max(200).default(50);
+const cursor = z.string().max(1000).optional();
+const nextCursor = z.string().nullable();
+const params = z.object({ file: z.string().min(1).max(200) });
+const name = z.string().min(1).max(4096).transform(cleanFilename);
+const search = z.string().max(500).optional();
+const listSchema = z.object({ files: z.array(fileSchema), next_cursor: nextCursor });
+const metadataAnswer = z.object({ metadata: z.record(z.string(), z.string()) });
+
+/** Conversation files under /api/files, and those of one chat under /api/chats/{session}/files. */
+export async function fileRoutes(server: FastifyInstance, files: ConversationFiles): Promise<void> {
+  await server.register(async (scope) => {
+    // A file that is too large is ours to refuse, in our words.
+    await scope.register(multipart, { throwFileSizeLimit: false });
+    uploads(scope, files);
+    lists(scope, files);
+    oneFile(scope, files);
+    changes(scope, files);
+  });
+}
+
+function uploads(server: FastifyInstance, files: ConversationFiles): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  const upload = async (
+    request: FastifyRequest,
+    session: string | undefined,
+  ): Promise<z.output<typeof listSchema>> => {
+    const staged = await readUpload(request, files.store, files.uploadLimitBytes, session);
+    return { files: (await files.add(staged, callerOf(request))).map(toFile), next_cursor: null };
+  };
+  const schema = {
+    tags,
+    consumes: ['multipart/form-data'],
+    description:
+      'A multipart/form-data body: parts with a filename are the files; `metadata` is a JSON object of texts for all of them. All are stored, or none.',
+    response: { 201: listSchema, ...errors },
+  };
+  app.post(
+    '/api/files',
+    { schema: { ...schema, summary: 'Upload files; the field session_id names their chat' } },
+    async (request, reply) => reply.code(201).send(await upload(request, undefined)),
+  );
+  app.post(
+    '/api/chats/:session/files',
+    { schema: { ...schema, summary: 'Upload files to a chat', params: z.object({ session: sessionId }) } },
+    async (request, reply) => reply.code(201).send(await upload(request, request.params.session)),
+  );
+}
+
+function lists(server: FastifyInstance, files: ConversationFiles): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  const list = async (
+    filter: { session?: string | undefined; search?: string | undefined },
+    page: { cursor?: string | undefined; limit: number },
+  ) => {
+    const after = page.cursor === undefined ? undefined : fromCursor(page.cursor, 'string', 'string');
+    const rows = await files.list(filter, after && { uploadedAt: after[0], fileId: after[1] }, page.limit);
+    const last = rows.length === page.limit ? rows.at(-1) : undefined;
+    return { files: rows.map(toFile), next_cursor: last === undefined ? null : cursorAfter(last) };
+  };
+  const description =
+    'q: words that must all occur in the name or the metadata of a file, compared without case.';
+  app.get(
+    '/api/files',
+    {
+      schema: {
+        tags,
+        summary: 'List or search files, the newest first',
+        description,
+        querystring: z.object({ q: search, session_id: sessionId.optional(), limit, cursor }),
+        response: { 200: listSchema, ...errors },
+      },
+    },
+    async ({ query }) => list({ session: query.session_id, search: query.q }, query),
+  );
+  app.get(
+    '/api/chats/:session/files',
+    {
+      schema: {
+        tags,
+        summary: 'List or search the files of a chat, the newest first',
+        description,
+        params: z.object({ session: sessionId }),
+        querystring: z.object({ q: search, limit, cursor }),
+        response: { 200: listSchema, ...errors },
+      },
+    },
+    async ({ params: { session }, query }) => list({ session, search: query.q }, query),
+  );
+}
+
+function oneFile(server: FastifyInstance, files: ConversationFiles): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  app.get(
+    '/api/files/:file',
+    {
+      schema: { tags, summary: 'What is known of a file', params, response: { 200: fileSchema, ...errors } },
+    },
+    async (request) => {
+      const row = await files.get(request.params.file);
+      await files.logAccess('view', row.file_id, callerOf(request));
+      return toFile(row);
+    },
+  );
+  app.get(
+    '/api/files/:file/content',
+    {
+      schema: {
+        tags,
+        summary: 'Download a file, whole or in ranges',
+        params,
+        response: { 200: z.string(), 206: z.string(), ...errors },
+      },
+    },
+    async (request, reply) => {
+      reply.header('x-content-type-options', 'nosniff');
+      const row = await files.get(request.params.file);
+      const handle = await files.open(row);
+      if (request.method === 'GET') {
+        const { range } = request.headers;
+        await files.logAccess(
+          'download',
+          row.file_id,
+          callerOf(request),
+          range === undefined ? {} : { range },
+        );
+      }
+      return sendContent(request, reply, row, handle);
+    },
+  );
+  app.get(
+    '/api/files/:file/log',
+    {
+      schema: {
+        tags,
+        summary: 'Who did what to a file, the newest first; also of a deleted one',
+        params,
+        querystring: z.object({ limit, cursor }),
+        response: { 200: z.object({ accesses: z.array(accessSchema), next_cursor: nextCursor }), ...errors },
+      },
+    },
+    async ({ params: { file }, query }) => {
+      const before =
+        query.cursor === undefined ? Number.MAX_SAFE_INTEGER : fromCursor(query.cursor, 'number')[0];
+      const rows = await files.accesses(file, before, query.limit);
+      const last = rows.length === query.limit ? rows.at(-1) : undefined;
+      return { accesses: rows.map(toAccess), next_cursor: last === undefined ? null : toCursor(last.log_id) };
+    },
+  );
+  app.get(
+    '/api/files/:file/metadata',
+    {
+      schema: {
+        tags,
+        summary: 'The metadata of a file',
+        params,
+        response: { 200: metadataAnswer, ...errors },
+      },
+    },
+    async (request) => ({ metadata: await files.metadata(request.params.file) }),
+  );
+}
+
+function changes(server: FastifyInstance, files: ConversationFiles): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  app.patch(
+    '/api/files/:file',
+    {
+      schema: {
+        tags,
+        summary: 'Rename a file',
+        params,
+        body: z.strictObject({ filename: name }),
+        response: { 200: fileSchema, ...errors },
+      },
+    },
+    async (request) =>
+      toFile(await files.rename(request.params.file, request.body.filename, callerOf(request))),
+  );
+  app.post(
+    '/api/files/:file/copy',
+    {
+      schema: {
+        tags,
+        summary: 'Copy a file, within its chat or to another; the content is stored once',
+        params,
+        body: z.strictObject({ session_id: sessionId.optional(), filename: name.optional() }).nullish(),
+        response: { 201: fileSchema, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { session_id, filename } = request.body ?? {};
+      const to = { sessionId: session_id, name: filename };
+      return reply.code(201).send(toFile(await files.copy(request.params.file, to, callerOf(request))));
+    },
+  );
+  app.delete(
+    '/api/files/:file',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a file; it can be restored for 7 days',
+        params,
+        response: { 204: z.null(), ...errors },
+      },
+    },
+    async (request, reply) => {
+      await files.delete(request.params.file, callerOf(request));
+      return reply.code(204).send();
+    },
+  );
+  app.post(
+    '/api/files/:file/restore',
+    {
+      schema: {
+        tags,
+        summary: 'Undo the deletion of a file',
+        params,
+        response: { 200: fileSchema, ...errors },
+      },
+    },
+    async (request) => toFile(await files.restore(request.params.file, callerOf(request))),
+  );
+  app.patch(
+    '/api/files/:file/metadata',
+    {
+      schema: {
+        tags,
+        summary: 'Set metadata of a file; null removes a key',
+        params,
+        body: metadataChangeSchema,
+        response: { 200: metadataAnswer, ...errors },
+      },
+    },
+    async (request) => ({ metadata: await files.changeMetadata(request.params.file, request.body) }),
+  );
+}
+
+function cursorAfter(row: FileRow): string {
+  return toCursor(row.uploaded_at ?? '', row.file_id);
+}

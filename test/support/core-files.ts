@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import type { Test } from 'tap';
+import { type Database, openDatabase } from '../../core/database/database.ts';
+import { ConversationFiles } from '../../core/files/conversation-files.ts';
+import { fileRoutes } from '../../core/files/routes.ts';
+import { buildServer } from '../../core/http/server.ts';
+import { tempFolder } from './temp-folder.ts';
+
+export interface FileService {
+  readonly url: string;
+  readonly folder: string;
+  readonly store: string;
+  readonly database: Database;
+  readonly files: ConversationFiles;
+  readonly app: FastifyInstance;
+  /** Stops it and starts it again on the same folder. */
+  close(): Promise<void>;
+}
+
+export interface FileServiceOptions {
+  readonly folder?: string;
+  readonly uploadLimitBytes?: number;
+  readonly restorableMs?: number;
+}
+
+/** The file API as the core service serves it, on a port of its own. */
+export async function startFileService(t: Test, options: FileServiceOptions = {}): Promise<FileService> {
+  const folder = options.folder ?? (await tempFolder(t));
+  const log = pino({ level: 'silent' });
+  const database = await openDatabase({ file: join(folder, 'core.db') });
+  const store = join(folder, 'files');
+  const files = await ConversationFiles.open({
+    database,
+    folder: store,
+    uploadLimitBytes: options.uploadLimitBytes ?? 1024 * 1024,
+    log,
+    ...(options.restorableMs === undefined ? {} : { restorableMs: options.restorableMs }),
+  });
+  const app = await buildServer(log, new Registry(), 'test');
+  await fileRoutes(app, files);
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    await app.close();
+    await files.close();
+    await database.close();
+  };
+  t.teardown(close);
+  return { url, folder, store, database, files, app, close };
+}
+
+export interface ShownFile {
+  readonly id: string;
+  readonly session_id: string | null;
+  readonly filename: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly mime_type: string;
+  readonly uploaded_at: string;
+  readonly uploaded_by: string | null;
+}
+
+export function form(
+  content: string | Uint8Array,
+  filename: string,
+  fields: Record<string, string> = {},
+): FormData {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.append(name, value);
+  body.append('file', new Blob([content as Uint8Array<ArrayBuffer>], { type: 'text/plain' }), filename);
+  return body;
+}
+
+export async function upload(
+  url: string,
+  content: string | Uint8Array,
+  filename: string,
+  fields: Record<string, string> = {},
+): Promise<ShownFile> {
+  const response = await fetch(`${url}/api/files`, { method: 'POST', body: form(content, filename, fields) });
+  const body = (await response.json()) as { files: ShownFile[]; error?: { message: string } };
+  if (response.status !== 201) throw new Error(body.error?.message ?? String(response.status));
+  return body.files[0]!;
+}
+
+/** Waits for something that another connection brings about. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(5);
+}
