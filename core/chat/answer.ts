@@ -89,7 +89,7 @@ function toolCallsOf(delta: Delta | undefined): Record<string, unknown>[] {
  * @throws {CoreError} `model_interrupted` when there is none
  */
 export function finishedAnswer(completion: Completion): FinishedAnswer {
-  const choice = completion.choices?.[0];
+  const choice = (completion as Completion | null)?.choices?.[0];
   if (typeof choice?.message !== 'object' || choice.message === null) {
     throw new CoreError('model_interrupted', 'the model answered without a message');
   }

@@ -43,7 +43,8 @@ export class RedisPool {
   #errors = 0;
 
   /**
-   * Opens the connections and waits until they are ready, but no longer than `connectMs`: Redis is not needed to start.
+   * Opens the connections and waits until each is ready or has failed once, but no longer than `connectMs`: Redis is
+   * not needed to start.
    *
    * @param commandMs what one command may take
    * @throws {ConfigError} when a file with a secret or certificate can't be read
@@ -158,12 +159,12 @@ export class RedisPool {
   async #ready(withinMs: number): Promise<void> {
     const waiting = this.#all().filter(({ status }) => status !== 'ready');
     const limit = AbortSignal.timeout(withinMs);
-    await Promise.allSettled(
-      // A connection's first error does not end the waiting: it tries again.
+    await Promise.all(
       waiting.map(
         (client) =>
           new Promise<void>((resolve) => {
             client.once('ready', resolve);
+            client.once('close', resolve);
             limit.addEventListener('abort', () => resolve());
           }),
       ),

@@ -1,4 +1,4 @@
-import { EventEmitter, on, once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -49,11 +49,6 @@ export class ModelServer {
   async nextCall(): Promise<ModelCall> {
     const [call] = (await once(this.#events, 'call')) as [ModelCall];
     return call;
-  }
-
-  /** All calls from now on. */
-  async *eachCall(): AsyncGenerator<ModelCall> {
-    for await (const [call] of on(this.#events, 'call')) yield call as ModelCall;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import type { CoreConfig, CoreTimeouts } from '../../core/config/core-config.ts';
+import { loadLlmModels } from '../../core/config/llm-models.ts';
+import { parseRedisUrl } from '../../core/config/redis-url.ts';
+import { type CoreService, startCore } from '../../core/service.ts';
+import { ModelServer } from './model-server.ts';
+import { tempFolder } from './temp-folder.ts';
+
+export const modelsFile = new URL('../../config/llm_models.yaml', import.meta.url).pathname;
+
+/** A core service in the process of the test, with a real model server as its peer. */
+export interface TestCore {
+  readonly service: CoreService;
+  readonly url: string;
+  readonly model: ModelServer;
+  readonly config: CoreConfig;
+  readonly logLines: Record<string, unknown>[];
+  readonly fetch: (path: string, init?: RequestInit) => Promise<Response>;
+  /** One turn, not streamed; the body of the answer. */
+  readonly say: (session: string, text: string, headers?: Record<string, string>) => Promise<Response>;
+}
+
+export interface TestCoreOptions {
+  /** Default: a port that nothing listens on, so that there is no Redis. */
+  readonly redis?: string;
+  readonly timeouts?: Partial<CoreTimeouts>;
+  /** Default: the model server of the test. */
+  readonly outboundPort?: number;
+}
+
+export async function startTestCore(t: Test, options: TestCoreOptions = {}): Promise<TestCore> {
+  const folder = await tempFolder(t);
+  const model = new ModelServer();
+  const { port } = await model.listen();
+  const config: CoreConfig = {
+    listen: { host: '127.0.0.1', port: 0 },
+    redis: { url: parseRedisUrl(options.redis ?? 'redis://127.0.0.1:1'), databases: { chat: 0 }, pool: 2 },
+    sqlite: join(folder, 'core.db'),
+    files: join(folder, 'files'),
+    upload_limit: 1024 * 1024,
+    outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
+    models: { file: modelsFile, service: 'ai-stack' },
+    timeouts: {
+      redis: 100,
+      connect: 500,
+      response: 5000,
+      idle: 5000,
+      turn: 10_000,
+      drain: 1000,
+      ...options.timeouts,
+    },
+  };
+  const logLines: Record<string, unknown>[] = [];
+  const log = pino({}, { write: (line: string) => void logLines.push(JSON.parse(line)) });
+  const service = await startCore(config, await loadLlmModels(modelsFile), log, '0.0.0');
+  const url = `http://127.0.0.1:${service.address.port}`;
+  t.teardown(async () => {
+    await model.close();
+    await service.close();
+  });
+  const request = (path: string, init?: RequestInit) => fetch(`${url}${path}`, init);
+  return {
+    service,
+    url,
+    model,
+    config,
+    logLines,
+    fetch: request,
+    say: (session, content, headers = {}) =>
+      request('/v1/chat/completions', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-session-id': session, ...headers },
+        body: JSON.stringify({ messages: [{ role: 'user', content }] }),
+      }),
+  };
+}
