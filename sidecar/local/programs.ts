@@ -16,7 +16,7 @@ export const programs: readonly Program[] = [
   {
     name: 'countersign-core',
     entry: 'core/main.ts',
-    workers: ['core/database/worker.ts'],
+    workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts'],
     assets: ['core/database/*.sql'],
   },
 ];
