@@ -1,36 +1,15 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { DenialReason } from '../../../sidecar/errors.ts';
 import { Guard } from '../../../sidecar/guard/guard.ts';
 import { guardConfigSchema } from '../../../sidecar/guard/guard-config.ts';
-import { callRecord, deniedRecord, strangerRecord } from '../../support/call-record.ts';
+import { callRecord, strangerRecord } from '../../support/call-record.ts';
+import { callers, guardedHost, refused, seen, traffic } from '../../support/guarded-host.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
-import { adminThatSaw } from '../../support/observed-fleet.ts';
-import { runCountersign } from '../../support/run-countersign.ts';
-
-const callers = ['main-backend', 'ai-stack'];
-const seen = callers.map((caller) => ({
-  caller,
-  callee: 'npu-worker',
-  method: 'GET',
-  path: '/api/status/*',
-}));
-
-/** A go file, a real admin listener, and two services that are one file: there, the logging one serves. */
-async function host(t: Test) {
-  const dir = await mkdtemp(join(tmpdir(), 'guard-'));
-  t.teardown(() => rm(dir, { recursive: true }));
-  await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew: [] }));
-  const swapped = join(dir, 'logging-serves');
-  const admin = await adminThatSaw(t, [], () => ({ phase: existsSync(swapped) ? 'logging' : 'enforcing' }));
-  return { dir, swapped, ...admin };
-}
 
 /** A guard that runs until the test ends, in front of a service manager of three commands. */
 async function guarded(t: Test, dir: string, url: string, changes: Record<string, unknown> = {}) {
@@ -59,22 +38,8 @@ async function guarded(t: Test, dir: string, url: string, changes: Record<string
   return { ...log, stop };
 }
 
-/** Steady traffic: repeats calls until the test ends. */
-function traffic(t: Test, send: () => void): void {
-  const timer = setInterval(send, 20);
-  t.teardown(() => clearInterval(timer));
-}
-
-const refused = (caller: string, reason: DenialReason = 'not-authorized', path = '/api/status/7') =>
-  deniedRecord({
-    caller,
-    method: 'GET',
-    path,
-    verdict: { allowed: false, caller, denial: { reason, detail: '' } },
-  });
-
 t.test('more than 5 % of failures of several callers swap back to logging, and tell everybody', async (t) => {
-  const { dir, url, telemetry, swapped } = await host(t);
+  const { dir, url, telemetry, swapped } = await guardedHost(t);
   const told: unknown[] = [];
   const hook = createServer(async (request, response) => {
     told.push(JSON.parse((await request.toArray()).join('')));
@@ -108,7 +73,7 @@ t.test('more than 5 % of failures of several callers swap back to logging, and t
 });
 
 t.test('attack: strangers, replays, unseen calls and a single caller never swap back', async (t) => {
-  const { dir, url, telemetry, swapped } = await host(t);
+  const { dir, url, telemetry, swapped } = await guardedHost(t);
   const { logged, lines, stop } = await guarded(t, dir, url);
   await logged('swap');
   for (let i = 0; i < 400; i++) {
@@ -126,8 +91,55 @@ t.test('attack: strangers, replays, unseen calls and a single caller never swap 
   t.notOk(existsSync(swapped));
 });
 
+t.test(
+  'calls outside the window count when the skew of the report explains them, each signature once',
+  async (t) => {
+    const { dir, url, telemetry, swapped } = await guardedHost(t);
+    const skew = callers.map((caller) => ({
+      caller,
+      callee: 'npu-worker',
+      min_seconds: 280,
+      max_seconds: 299,
+    }));
+    await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew }));
+    const { logged, lines } = await guarded(t, dir, url);
+    await logged('swap');
+    const late = (claimed: string, createdAgo: number) =>
+      strangerRecord({
+        claimed,
+        kid: `${claimed}/1`,
+        path: '/api/status/7',
+        verdict: {
+          allowed: false,
+          claimed,
+          denial: {
+            reason: 'outside-window',
+            detail: '',
+            received: `created=${Math.floor(Date.now() / 1000) - createdAgo}`,
+          },
+        },
+      });
+    for (let i = 0; i < 200; i++) telemetry.record(callRecord());
+    for (const claimed of callers) for (let i = 0; i < 300; i++) telemetry.record(late(claimed, 500));
+    for (const claimed of callers) for (let i = 0; i < 4; i++) telemetry.record(late(claimed, 600 + i));
+    // Two seconds may pass while these are recorded: at most four signatures with 500 s, and eight others.
+    let looks = 0;
+    traffic(t, () => {
+      if (++looks === 50)
+        for (const claimed of callers) for (let i = 0; i < 20; i++) telemetry.record(late(claimed, 700 + i));
+    });
+    await logged('rollback');
+    t.ok(looks >= 50, 'sent again and again, a signature counted once');
+    t.match(
+      lines.find(({ kind }) => kind === 'rollback'),
+      { msg: /^back to the logging binary: 5\d of 25\d calls/ },
+    );
+    t.ok(existsSync(swapped));
+  },
+);
+
 t.test('metrics that go missing restart the same binary and alarm', async (t) => {
-  const { dir, url, admin, swapped } = await host(t);
+  const { dir, url, admin, swapped } = await guardedHost(t);
   const { logged } = await guarded(t, dir, url);
   await logged('swap');
   await admin.close();
@@ -141,7 +153,7 @@ t.test('metrics that go missing restart the same binary and alarm', async (t) =>
 });
 
 t.test('a binary that never becomes ready after the swap is rolled back', async (t) => {
-  const { dir, url, admin, swapped } = await host(t);
+  const { dir, url, admin, swapped } = await guardedHost(t);
   await admin.close();
   const { logged } = await guarded(t, dir, url, { ready_within: '300ms' });
   t.match(await logged('alarm'), { kind: 'rollback', msg: /did not become ready within 0.3 s/ });
@@ -150,7 +162,7 @@ t.test('a binary that never becomes ready after the swap is rolled back', async 
 });
 
 t.test('the bake window is remembered over restarts of the guard', async (t) => {
-  const { dir, url, telemetry, swapped } = await host(t);
+  const { dir, url, telemetry, swapped } = await guardedHost(t);
   const first = await guarded(t, dir, url);
   await first.logged('swap');
   await first.stop();
@@ -167,7 +179,7 @@ t.test('the bake window is remembered over restarts of the guard', async (t) => 
 });
 
 t.test('a command that fails is an alarm, and the ones after it still run', async (t) => {
-  const { dir, url, telemetry } = await host(t);
+  const { dir, url, telemetry } = await guardedHost(t);
   const { logged, lines } = await guarded(t, dir, url, {
     commands: { state: ['echo', 'active'], rollback: [['false'], ['touch', join(dir, 'second')]] },
   });
@@ -184,7 +196,7 @@ t.test('a command that fails is an alarm, and the ones after it still run', asyn
 });
 
 t.test('a broken state file begins the bake window anew, and says so', async (t) => {
-  const { dir, url } = await host(t);
+  const { dir, url } = await guardedHost(t);
   const first = await guarded(t, dir, url);
   await first.logged('swap');
   await first.stop();
@@ -192,45 +204,4 @@ t.test('a broken state file begins the bake window anew, and says so', async (t)
   const second = await guarded(t, dir, url);
   await second.logged('state-broken');
   await second.logged('swap');
-});
-
-t.test('--once watches by the same rule, changes nothing and answers with its exit code', async (t) => {
-  const { dir, url, telemetry, swapped } = await host(t);
-  const args = ['guard', '--once', '--from', url, '--gated', join(dir, 'go.json')];
-  const ratio = { failed: 0 };
-  traffic(t, () => {
-    for (let i = 0; i < 10; i++) telemetry.record(callRecord());
-    for (const caller of callers) for (let i = 0; i < ratio.failed; i++) telemetry.record(refused(caller));
-  });
-  t.match(await runCountersign([...args, '--for', '2s']), {
-    code: 0,
-    stdout: /: ok: 0 of \d+ calls failed\n$/,
-  });
-  ratio.failed = 3;
-  t.match(await runCountersign([...args, '--for', '60s']), {
-    code: 1,
-    stdout: /: failed: \d+ of \d+ calls failed, most/,
-  });
-  t.notOk(existsSync(swapped));
-  await writeFile(swapped, '');
-  ratio.failed = 0;
-  t.match(await runCountersign([...args, '--for', '1s']), { code: 1, stdout: /the logging binary serves/ });
-  t.equal((await runCountersign(['guard', '--once', '--from', url])).code, 64);
-  t.equal((await runCountersign([...args, '--from', 'folder'])).code, 64);
-});
-
-t.test('bad configuration is told with its place, and nothing starts', async (t) => {
-  const { dir } = await host(t);
-  const file = join(dir, 'guard.yaml');
-  await writeFile(file, 'gated: go.json\nmode: off\ncommands: { rollback: systemctl start x }\n');
-  const ran = await runCountersign(['guard', '--config', file]);
-  t.equal(ran.code, 78);
-  t.match(ran.stderr, /guard\.yaml:2:1: mode: found an unknown key "mode"/);
-  t.match(ran.stderr, /guard\.yaml:3:23: commands\.rollback: found "systemctl start x"/);
-  t.match(await runCountersign(['guard', '--gated', join(dir, 'none.json')]), {
-    code: 78,
-    stderr: /go file/,
-  });
-  t.equal((await runCountersign(['guard'])).code, 64);
-  t.equal((await runCountersign(['guard', '--gated', 'x', '--bake', 'long'])).code, 64);
 });
