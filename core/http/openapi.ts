@@ -17,7 +17,14 @@ export async function useOpenApi(app: FastifyInstance, version: string): Promise
     },
     transform: ({ schema, url }) => ({ schema: describeSchema(schema), url }),
   });
-  app.get('/openapi.json', { schema: { hide: true } as FastifySchema }, async () => app.swagger());
+  // Made once, before the service listens: the plugin reads its package.json synchronously.
+  let page = '';
+  app.addHook('onReady', async () => {
+    page = JSON.stringify(app.swagger());
+  });
+  app.get('/openapi.json', { schema: { hide: true } as FastifySchema }, async (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(page),
+  );
   app.get('/docs', { schema: { hide: true } as FastifySchema }, async (_request, reply) =>
     reply
       .type('text/html; charset=utf-8')

@@ -20,6 +20,8 @@ export async function buildServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: bodyLimitBytes,
+    // Longer ids get a 404 like any other that does not exist.
+    routerOptions: { maxParamLength: 1000 },
     // A client that dawdles over its head or body must not hold a connection for ever.
     requestTimeout: 300_000,
     forceCloseConnections: 'idle',

@@ -23,8 +23,6 @@ export interface Item extends BareItem {
 export interface InnerList {
   readonly items: readonly Item[];
   readonly params: readonly Parameter[];
-  /** What the memory had of it. */
-  readonly known?: KnownList;
 }
 
 /** A member of a list or dictionary; `items` is set for an inner list, `type` and `text` for an item. */
@@ -47,37 +45,26 @@ const isDigit = (c: number) => c >= 0x30 && c <= 0x39;
 const isLower = (c: number) => c >= 0x61 && c <= 0x7a;
 const isAlpha = (c: number) => isLower(c | 0x20);
 
-/** By character code: 1 where a key may continue, 2 where a token may, 4 for a base64 digit. */
+/** By character code: 1 where a key may continue, 2 where a token may. */
 const classes = new Uint8Array(256);
-/** By character code: the six bits of a base64 digit. */
-const digitBits = new Uint8Array(256);
 for (let c = 0; c < 128; c++) {
   const char = String.fromCharCode(c);
   if (/[a-z0-9_.*-]/.test(char)) classes[c]! |= 1;
   if (/[A-Za-z0-9!#$%&'*+.^_`|~:/-]/.test(char)) classes[c]! |= 2;
-  if (/[A-Za-z0-9+/]/.test(char)) {
-    classes[c]! |= 4;
-    digitBits[c] = Buffer.from(`${char}A==`, 'base64').readUInt8() >>> 2;
-  }
 }
 
-/** An inner list, its parameters excepted, that was parsed before. */
-export interface KnownList {
-  readonly items: readonly Item[];
-}
+/** Where a whole inner list, its parameters excepted, was parsed before: see `parseDictionary`. */
+export type InnerListMemory = ReadonlyMap<string, readonly Item[]>;
 
-/** Known lists by their exact text, parentheses included. */
-export type ListMemory<Known extends KnownList> = ReadonlyMap<string, Known>;
-
-const noMemory: ListMemory<KnownList> = new Map();
+const noMemory: InnerListMemory = new Map();
 const noParams: readonly Parameter[] = [];
 
 class Parser {
   readonly text: string;
-  readonly memory: ListMemory<KnownList>;
+  readonly memory: InnerListMemory;
   at = 0;
 
-  constructor(text: string, memory: ListMemory<KnownList>) {
+  constructor(text: string, memory: InnerListMemory) {
     this.text = text;
     this.memory = memory;
   }
@@ -136,7 +123,7 @@ class Parser {
       const known = this.memory.get(this.text.slice(start, close + 1));
       if (known !== undefined) {
         this.at = close + 1;
-        return { items: known.items, params: this.params(), known };
+        return { items: known, params: this.params() };
       }
     }
     this.at++;
@@ -254,20 +241,13 @@ class Parser {
     return { type: 'decimal', text: negative && canonical !== '0.0' ? `-${canonical}` : canonical };
   }
 
-  /** Base64 is accepted in its one canonical form: padded, and without stray bits (RFC 4648 §3.5). */
   bytes(): string {
-    const { text } = this;
-    const start = this.at++;
-    while (this.at < text.length && (classes[text.charCodeAt(this.at)]! & 4) !== 0) this.at++;
-    const digits = this.at - start - 1;
-    const padding = -digits & 3;
-    const strayBits =
-      padding === 0 ? 0 : digitBits[text.charCodeAt(this.at - 1)]! & ((1 << (2 * padding)) - 1);
-    if (padding === 3 || strayBits !== 0) this.fail('canonical base64 between colons');
-    for (let i = 0; i < padding; i++, this.at++) if (this.peek() !== 0x3d) this.fail('the padding of base64');
-    if (this.peek() !== 0x3a) this.fail('canonical base64, and a colon at its end');
-    this.at++;
-    return text.slice(start, this.at);
+    const start = this.at;
+    const close = this.text.indexOf(':', start + 1);
+    if (close < 0) this.fail('a byte sequence that ends with a colon');
+    if (!isBase64(this.text.slice(start + 1, close))) this.fail('canonical base64 between colons');
+    this.at = close + 1;
+    return this.text.slice(start, this.at);
   }
 
   boolean(): string {
@@ -308,46 +288,40 @@ class Parser {
   }
 }
 
-/** A member of a dictionary, and where it stands in the text: from its key to the end of its parameters. */
-export interface DictionaryMember {
-  readonly key: string;
-  readonly member: Member;
-  readonly start: number;
-  readonly end: number;
+/** Base64 in its one canonical form: padded, and no stray bits (RFC 4648 §3.5). */
+export function isBase64(text: string): boolean {
+  if (text.length % 4 !== 0) return false;
+  return /^[A-Za-z0-9+/]*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/.test(text);
 }
 
 /**
- * Parses a dictionary (RFC 9651 §4.2.2) into its members in order, no two with the same key.
+ * Parses a dictionary (RFC 9651 §4.2.2) into its members by key, in order.
  *
- * @param memory inner lists that this parser gave before, by their text
+ * `spans`, when given, receives where each member stands in the text. `memory` holds inner lists, by their exact
+ * text, that this parser gave before.
+ *
  * @throws {StructuredFieldError}
  */
-export function parseMembers(text: string, memory: ListMemory<KnownList> = noMemory): DictionaryMember[] {
+export function parseDictionary(
+  text: string,
+  memory: InnerListMemory = noMemory,
+  spans?: Map<string, { readonly start: number; readonly end: number }>,
+): Map<string, Member> {
   const parser = new Parser(text, memory);
-  const members: DictionaryMember[] = [];
-  let seen: Set<string> | undefined;
+  const members = new Map<string, Member>();
   parser.spaces();
   if (parser.at === text.length) return members;
   do {
     const start = parser.at;
     const key = parser.key();
-    if (seen !== undefined ? seen.has(key) : members.some((other) => other.key === key))
-      throw new StructuredFieldError(`the key ${key} occurs twice; expected it once`);
-    let member: Member;
+    if (members.has(key)) throw new StructuredFieldError(`the key ${key} occurs twice; expected it once`);
     if (parser.peek() === 0x3d) {
       parser.at++;
-      member = parser.member();
-    } else member = { type: 'boolean', text: '?1', params: parser.params() };
-    members.push({ key, member, start, end: parser.at });
-    if (seen !== undefined) seen.add(key);
-    else if (members.length > manyKeys) seen = new Set(members.map((other) => other.key));
+      members.set(key, parser.member());
+    } else members.set(key, { type: 'boolean', text: '?1', params: parser.params() });
+    spans?.set(key, { start, end: parser.at });
   } while (parser.comma());
   return members;
-}
-
-/** Parses a dictionary into its members by key. @throws {StructuredFieldError} */
-export function parseDictionary(text: string): Map<string, Member> {
-  return new Map(parseMembers(text).map(({ key, member }) => [key, member]));
 }
 
 /** Parses a list (RFC 9651 §4.2.1). @throws {StructuredFieldError} */

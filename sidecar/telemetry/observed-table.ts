@@ -101,9 +101,7 @@ export class ObservedTable {
   ): ObservedRow | undefined {
     const { direction, caller, callee, method } = call;
     const verdict = reason === '' ? 'allowed' : 'denied';
-    // An app that calls made-up names fills no more than strangers may.
-    const nobody = caller === undefined || reason === 'unknown-callee';
-    const pair = nobody ? `unproven ${verdict}` : `${direction} ${caller} ${callee}`;
+    const pair = caller === undefined ? `unproven ${verdict}` : `${direction} ${caller} ${callee}`;
     const ofPair = this.#rowsOfPair.get(pair) ?? 0;
     if (ofPair >= mostRowsPerPair || this.#rows.size >= mostRows) return undefined;
     this.#rowsOfPair.set(pair, ofPair + 1);

@@ -14,6 +14,8 @@ const main = new URL('../../core/main.ts', import.meta.url).pathname;
 export interface CoreProcess {
   readonly url: string;
   readonly sqlite: string;
+  /** The process that runs now. */
+  readonly child: ChildProcess;
   start(): Promise<void>;
   /** Ends it and waits until it has; its exit code, or the signal that ended it. */
   end(signal: NodeJS.Signals): Promise<number | string>;
@@ -22,6 +24,8 @@ export interface CoreProcess {
 export async function startCoreProcess(
   t: Test,
   peers: { readonly outboundPort: number; readonly redisPort?: number },
+  /** Flags of node. */
+  flags: readonly string[] = [],
 ): Promise<CoreProcess> {
   const folder = await tempFolder(t);
   const port = await freePort();
@@ -41,14 +45,18 @@ timeouts: { drain: 500ms }
   const core: CoreProcess = {
     url: `http://127.0.0.1:${port}`,
     sqlite: join(folder, 'core.db'),
+    get child() {
+      if (child === undefined) throw new Error('not started yet');
+      return child;
+    },
     async start() {
-      const started = spawn(process.execPath, [main, '--config', config], {
-        stdio: ['ignore', 'pipe', 'inherit'],
+      const started = spawn(process.execPath, [...flags, main, '--config', config], {
+        stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       });
       child = started;
-      for await (const line of createInterface({ input: started.stdout })) {
+      for await (const line of createInterface({ input: started.stdout! })) {
         if (line.includes('"listening"')) {
-          started.stdout.resume();
+          started.stdout?.resume();
           return;
         }
       }

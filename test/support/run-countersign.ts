@@ -12,13 +12,7 @@ export interface Ran {
 /** Runs the command line as an operator would: a process of its own. */
 export function runCountersign(
   args: readonly string[],
-  options: {
-    input?: string;
-    cwd?: string;
-    env?: NodeJS.ProcessEnv;
-    /** Hears of the process as soon as it is there. */
-    onStart?: (process: { pid: number; kill: (signal: NodeJS.Signals) => void }) => void;
-  } = {},
+  options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [entry, ...args], {
@@ -26,7 +20,6 @@ export function runCountersign(
       env: options.env ?? { PATH: process.env.PATH },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    options.onStart?.({ pid: child.pid as number, kill: (signal) => child.kill(signal) });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
