@@ -47,6 +47,11 @@ export const retentionSeconds = 301;
 /** Nonces that the memory holds at most, unless told otherwise; it takes 27 to 36 bytes for each that it has. */
 const defaultCapacity = 16_000_000;
 
+/** A bucket is forgotten in so many steps that none of them is felt. */
+const partitionsAtOnce = 2;
+
+const lastSecond = (minute: number) => (minute + 1) * bucketSeconds - 1;
+
 /** What one thread knows of a key id. */
 interface Kid {
   /** Where its record begins: durable mark, refused up to, caller. */
@@ -75,6 +80,9 @@ export class ReplayMemory {
   readonly #kids = new Map<string, Kid>();
   /** Per minute (its low bits): in which bucket this thread saw it last. */
   readonly #bucketOf = new Int32Array(mostBuckets);
+  /** The bucket that is being forgotten, -1 for none, and its first partition that is not yet. */
+  #forgetting = -1;
+  #nextPartition = 0;
 
   constructor(shared: SharedMemory = reserve(defaultCapacity)) {
     this.shared = shared;
@@ -232,31 +240,49 @@ export class ReplayMemory {
    * @param nowSeconds by the clock of retention, see `RetentionClock`
    */
   forget(nowSeconds: number): void {
+    while (this.forgetSome(nowSeconds));
+  }
+
+  /** Does a part of `forget`, in a fraction of a millisecond for each million nonces; false when nothing is left to do. */
+  forgetSome(nowSeconds: number): boolean {
+    if (this.#forgetting < 0) {
+      const minute = this.#dueMinute(nowSeconds);
+      if (minute === undefined) return false;
+      this.refuseUpTo(lastSecond(minute));
+      this.#forgetting = this.#minutes.indexOf(minute);
+      this.#nextPartition = 0;
+    }
+    const words = this.#words;
+    for (let i = 0; i < partitionsAtOnce; i++, this.#nextPartition++) {
+      const lockAt = atLocks + this.#nextPartition * lineWords;
+      lock(words, lockAt);
+      this.#store.clear(this.#forgetting, this.#nextPartition);
+      unlock(words, lockAt);
+    }
+    if (this.#nextPartition === partitions) this.#freeBucket();
+    return true;
+  }
+
+  #dueMinute(nowSeconds: number): number | undefined {
     const minutes = this.#liveMinutes();
     // Clocks that step may leave buckets about; there is always one free for the next minute.
     const tooMany = minutes.length - (mostBuckets - 2);
-    minutes.forEach((minute, i) => {
-      const last = (minute + 1) * bucketSeconds - 1;
-      if (i < tooMany || last + retentionSeconds <= nowSeconds || last <= this.horizon)
-        this.#forgetMinute(minute);
+    return minutes.find((minute, i) => {
+      const last = lastSecond(minute);
+      return i < tooMany || last + retentionSeconds <= nowSeconds || last <= this.horizon;
     });
   }
 
-  #forgetMinute(minute: number): void {
+  #freeBucket(): void {
     const words = this.#words;
-    const bucket = this.#minutes.indexOf(minute);
-    this.refuseUpTo((minute + 1) * bucketSeconds - 1);
-    for (let partition = 0; partition < partitions; partition++) {
-      lock(words, atLocks + partition * lineWords);
-      this.#store.clear(bucket, partition);
-      unlock(words, atLocks + partition * lineWords);
-    }
+    const bucket = this.#forgetting;
     for (let caller = 0; caller < this.callers.count; caller++) {
       const count = Atomics.exchange(words, atBucketCallers + bucket * mostCallers + caller, 0);
       Atomics.sub(words, atCallers + caller * callerWords, count);
       Atomics.sub(words, atTotal, count);
     }
     Atomics.store(this.#minutes, bucket, -1);
+    this.#forgetting = -1;
     this.#share();
   }
 

@@ -86,10 +86,19 @@ export class State {
   }
 
   #tick(): void {
-    this.memory.forget(this.#clock.read(Date.now(), performance.now()));
+    this.#forget();
     if (this.memory.admitted === this.#admitted) return;
     this.#admitted = this.memory.admitted;
     this.#marks.refresh().catch(this.#report);
+  }
+
+  #forget(): void {
+    if (this.#handedOver === undefined && this.memory.forgetSome(this.#retentionSeconds()))
+      setImmediate(() => this.#forget());
+  }
+
+  #retentionSeconds(): number {
+    return this.#clock.read(Date.now(), performance.now());
   }
 
   /**
@@ -107,6 +116,8 @@ export class State {
     clearInterval(this.#timer);
     this.#endChannel();
     this.memory.close();
+    // What is half forgotten can't be passed on.
+    this.memory.forget(this.#retentionSeconds());
     const file = join(this.#directory, files.handover);
     try {
       await this.#marks.close();
