@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 
 /** One thing wrong with a file: where, what was found, what was expected. */
@@ -68,6 +68,19 @@ export function parseYaml(file: string, text: string): Source {
       { cause: faults[0] },
     );
   }
+  const aliases: Problem[] = [];
+  visit(document, {
+    Alias(_, { source, range }) {
+      const at = lines.linePos(range?.[0] ?? 0);
+      const place = { file, line: at.line, column: at.col, path: '' };
+      aliases.push({
+        ...place,
+        found: `the alias *${source}`,
+        expected: 'the value itself; quote text that starts with *',
+      });
+    },
+  });
+  if (aliases.length > 0) throw new ConfigError(aliases);
   return {
     file,
     text,
@@ -162,9 +175,25 @@ function toProblems(source: Source, issue: z.core.$ZodIssue): Problem[] {
       ...source.place(issue.path),
       path: issue.path.join('.'),
       found: describe(found),
-      expected: issue.message.replace(/^Invalid input: expected /, ''),
+      expected: expectation(issue.message),
     },
   ];
+}
+
+/** What zod calls a record or an array is a mapping or a list in YAML. */
+const kinds: Readonly<Record<string, string>> = {
+  record: 'a mapping',
+  object: 'a mapping',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+};
+
+function expectation(message: string): string {
+  const kind = /^Invalid input: expected (\w+), received \w+$/.exec(message)?.[1];
+  return kind === undefined ? message.replace(/^Invalid input: expected /, '') : (kinds[kind] ?? kind);
 }
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {

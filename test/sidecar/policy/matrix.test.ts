@@ -59,6 +59,11 @@ t.test('every problem names file, line and column, all of them at once', async (
 });
 
 t.test('unknown keys are errors', async (t) => {
+  t.match(problems(''), ['m.yaml:1:1: found null, expected a mapping']);
+  t.match(problems('services: [a]\n'), ['m.yaml:1:11: services: found ["a"], expected a mapping']);
+  t.match(problems('services: &s {}\nmore: *s\n'), [
+    /^m\.yaml:2:7: found the alias \*s, expected the value itself/,
+  ]);
   t.match(problems('services: {}\nmode: permissive\n'), [/^m\.yaml:2:1: mode: found an unknown key/]);
   t.match(problems('services:\n  npu-worker: { allow: [] }\n'), [/^m\.yaml:2:17: .*unknown key "allow"/]);
   t.match(problems('services:\n  Npu_Worker: {}\n'), [/^m\.yaml:2:3: .*a service name/]);
