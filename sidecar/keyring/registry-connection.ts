@@ -60,6 +60,10 @@ export async function connectRegistry(access: RegistryAccess): Promise<RegistryC
   connection.on('error', (error: Error & { lastNodeError?: Error }) => {
     lastFault = error.lastNodeError?.message ?? error.message;
   });
+  // Of a Cluster: what the nodes themselves said.
+  connection.on('node error', (error: Error) => {
+    lastFault = error.message;
+  });
   try {
     await connection.connect();
     ready = true;
@@ -109,13 +113,22 @@ function guarded(connection: Redis | Cluster, lastFault: () => string): Registry
   };
 }
 
+/** What ioredis says when the reason is in what it heard before. */
+const vague = new Set([
+  '',
+  'Connection is closed.',
+  'Failed to refresh slots cache.',
+  'None of startup nodes is available',
+]);
+
 const refusal = /^(NOPERM|NOAUTH|WRONGPASS|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/;
 
 function asRegistryError(error: unknown, lastFault: string): RegistryError {
   const { message, lastNodeError } = error as Error & { lastNodeError?: Error };
-  const general =
-    message === 'Connection is closed.' || message === 'Failed to refresh slots cache.' || message === '';
-  const said = (general ? (lastNodeError?.message ?? lastFault) || message : message).slice(0, 300);
+  const said = (vague.has(message) ? (lastNodeError?.message ?? lastFault) || message : message).slice(
+    0,
+    300,
+  );
   if (refusal.test(said))
     return new RegistryError(
       'registry-refused',
