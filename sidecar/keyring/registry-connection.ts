@@ -57,13 +57,12 @@ export async function connectRegistry(access: RegistryAccess): Promise<RegistryC
     ...(tls && { tls }),
   } satisfies RedisOptions;
   const connection = open();
-  connection.on('error', (error: Error & { lastNodeError?: Error }) => {
-    lastFault = error.lastNodeError?.message ?? error.message;
-  });
-  // Of a Cluster: what the nodes themselves said.
-  connection.on('node error', (error: Error) => {
-    lastFault = error.message;
-  });
+  const note = (error: Error) => {
+    if (!vague.has(error.message)) lastFault = error.message;
+  };
+  connection.on('error', note);
+  // Of a Cluster: what the nodes themselves say.
+  connection.on('node error', note);
   try {
     await connection.connect();
     ready = true;
@@ -114,21 +113,14 @@ function guarded(connection: Redis | Cluster, lastFault: () => string): Registry
 }
 
 /** What ioredis says when the reason is in what it heard before. */
-const vague = new Set([
-  '',
-  'Connection is closed.',
-  'Failed to refresh slots cache.',
-  'None of startup nodes is available',
-]);
+const vague = new Set(['', 'Connection is closed.', 'Failed to refresh slots cache.']);
 
 const refusal = /^(NOPERM|NOAUTH|WRONGPASS|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/;
 
 function asRegistryError(error: unknown, lastFault: string): RegistryError {
   const { message, lastNodeError } = error as Error & { lastNodeError?: Error };
-  const said = (vague.has(message) ? (lastNodeError?.message ?? lastFault) || message : message).slice(
-    0,
-    300,
-  );
+  const told = [message, lastNodeError?.message, lastFault].filter((text) => text !== undefined);
+  const said = (told.find((text) => !vague.has(text)) ?? message).slice(0, 300);
   if (refusal.test(said))
     return new RegistryError(
       'registry-refused',

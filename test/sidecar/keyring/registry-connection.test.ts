@@ -63,7 +63,7 @@ t.test('over TLS, with a certificate on both sides', async (t) => {
   }
   const port = String(await freePort());
   await startRedis(t, [
-    ...['--port', '0', '--tls-port', port, '--tls-ca-cert-file', at('ca.crt')],
+    ...['--tls-port', port, '--tls-ca-cert-file', at('ca.crt')],
     ...['--tls-cert-file', at('server.crt'), '--tls-key-file', at('server.key')],
   ]);
   const url = ['--redis', `rediss://127.0.0.1:${port}`];
@@ -131,7 +131,7 @@ t.test('through Sentinels', async (t) => {
   const { port } = await startRedis(t);
   const file = join(folder, 'sentinel.conf');
   await writeFile(file, `sentinel monitor keys 127.0.0.1 ${port} 1\n`);
-  const sentinel = await startRedis(t, [], { sentinelFile: file });
+  const sentinel = await startRedis(t, [file, '--sentinel'], undefined, /\+monitor master/);
   const url = `redis+sentinel://127.0.0.1:${sentinel.port},127.0.0.1:1/keys`;
   await initAndStatus(t, folder, ['--redis', url]);
   const redis = new Redis(port, '127.0.0.1');
@@ -174,6 +174,10 @@ t.test('says at once when nobody answers', async (t) => {
   for (const scheme of ['redis', 'rediss', 'redis+cluster']) {
     const words = ['--redis', `${scheme}://127.0.0.1:${port}`, '--fleet', join(folder, 'fleet.yaml')];
     const ran = await runCountersign(['keys', 'status', ...words]);
-    t.match(ran, { code: 1, stderr: /the key registry cannot be used: .*ECONNREFUSED/ }, scheme);
+    t.match(
+      ran,
+      { code: 1, stderr: /the key registry cannot be used: .*(ECONNREFUSED|None of startup nodes)/ },
+      scheme,
+    );
   }
 });
