@@ -5,6 +5,7 @@ import { loadSidecarConfig } from '../config/sidecar-config.ts';
 import { KeySourceError } from '../keyring/errors.ts';
 import { KeySource } from '../keyring/key-source.ts';
 import type { Keyring } from '../keyring/keyring.ts';
+import { loadMatrix } from '../policy/matrix.ts';
 import { exit, UsageError } from './exit-codes.ts';
 
 interface Files {
@@ -47,6 +48,8 @@ async function checkFiles(files: Files): Promise<string[]> {
   const fleetFile = files.fleet ?? config?.fleet;
   const keyringFile = files.keyring ?? config?.keyring;
   const fleet = fleetFile === undefined ? undefined : await attempt(loadFleet(fleetFile));
+  const matrixFile = files.authorization ?? config?.authorization;
+  if (matrixFile !== undefined) await attempt(loadMatrix(matrixFile, fleet));
   const keyring = keyringFile === undefined ? undefined : await attempt(KeySource.open(keyringFile));
   const service = config && fleet?.services.get(config.service);
   if (config && fleet && !service)

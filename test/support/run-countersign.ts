@@ -12,7 +12,13 @@ export interface Ran {
 /** Runs the command line as an operator would: a process of its own. */
 export function runCountersign(
   args: readonly string[],
-  options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: {
+    input?: string;
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+    /** Hears of the process as soon as it is there. */
+    onStart?: (process: { pid: number; kill: (signal: NodeJS.Signals) => void }) => void;
+  } = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [entry, ...args], {
@@ -20,6 +26,7 @@ export function runCountersign(
       env: options.env ?? { PATH: process.env.PATH },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    options.onStart?.({ pid: child.pid as number, kill: (signal) => child.kill(signal) });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

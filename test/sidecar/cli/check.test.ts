@@ -100,3 +100,16 @@ t.test('exits with 64 when asked for nothing, for an unknown option, or an unkno
   t.match(await runCountersign(['--version']), { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
   t.match(await runCountersign(['check', '--help']), { code: 0, stdout: /--config/ });
 });
+
+t.test('checks the matrix against the fleet', async (t) => {
+  const path = await folder(t, {
+    ...good,
+    'authorization.yaml': authorization.replace('main-backend', 'main'),
+  });
+  const { code, stderr } = await runCountersign(['check', '--config', join(path, 'sidecar.yaml')]);
+  t.equal(code, 78);
+  t.match(
+    stderr,
+    /authorization\.yaml:5:7: services\.npu-worker\.callers\.main: found the unknown service "main"/,
+  );
+});
