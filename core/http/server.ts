@@ -20,8 +20,8 @@ export async function buildServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: bodyLimitBytes,
-    // Longer ids get a 404 like any other that does not exist.
-    routerOptions: { maxParamLength: 1000 },
+    // What is too long for a name is for its schema to say, in the shape of all errors.
+    routerOptions: { maxParamLength: 16_384 },
     // A client that dawdles over its head or body must not hold a connection for ever.
     requestTimeout: 300_000,
     forceCloseConnections: 'idle',
