@@ -84,7 +84,7 @@ export interface LateCall {
 
 /**
  * The calls outside the time window that a measured skew explains, since a time. One signature counts once: it is
- * known by its nonce, or else by what stands for it.
+ * known by its key id, its `created` and what it signs.
  *
  * @param sinceMs milliseconds since the epoch
  */

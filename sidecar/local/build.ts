@@ -19,6 +19,8 @@ const common = {
   platform: 'node',
   target: 'node26',
   charset: 'utf8',
+  // The same bundle wherever node_modules really lies.
+  preserveSymlinks: true,
   write: false,
   metafile: true,
   logLevel: 'silent',

@@ -136,8 +136,10 @@ export class LocalFleet {
     this.#stopping = true;
     await this.#starting.catch(() => undefined);
     for (const name of ['up.json', 'control.sock']) await rm(this.#options.folder.at(name), { force: true });
-    await Promise.all([...this.#sidecars.values()].map((sidecar) => sidecar.stop()));
-    await Promise.all(this.#apps.map((app) => app.stop(stopGraceMs)));
+    await Promise.all([
+      ...[...this.#sidecars.values()].map((sidecar) => sidecar.stop()),
+      ...this.#apps.map((app) => app.stop(stopGraceMs)),
+    ]);
     await this.#redis?.process.stop(stopGraceMs);
     for (const socket of this.#sockets.splice(0)) socket.close();
   }

@@ -40,7 +40,7 @@ export class Watch {
     );
   }
 
-  /** Denials that no earlier call has returned, oldest first. */
+  /** Denials that no earlier call has returned, oldest first, as the callee's sidecar tells them. */
   async newDenials(): Promise<DenialDocument[]> {
     const all = await Promise.all(this.#services.map((service) => this.#denialsOf(service)));
     return all.flat().sort((a, b) => (a.time < b.time ? -1 : 1));
@@ -66,7 +66,7 @@ export class Watch {
     try {
       const { denials } = denialsSchema.parse(JSON.parse(await read(admin, '/denials')));
       const since = this.#latest.get(name) ?? '';
-      const fresh = denials.filter((denial) => denial.time > since);
+      const fresh = denials.filter(({ direction, time }) => direction === 'inbound' && time > since);
       const newest = fresh[0]?.time;
       if (newest !== undefined) this.#latest.set(name, newest);
       return fresh;

@@ -1,5 +1,5 @@
 import { tagOf } from './signature-params.ts';
-import { parseDictionary, StructuredFieldError } from './structured-fields.ts';
+import { type DictionaryMember, parseMembers, StructuredFieldError } from './structured-fields.ts';
 import { headLabel, headTag, trailerTag } from './tags.ts';
 
 export interface SignatureFields {
@@ -22,36 +22,34 @@ export function withoutOurMembers(
   if (signatureInput === undefined || !signatureInput.includes(headTag))
     return fields(signatureInput, signature);
   const ours = new Set<string>();
-  let inputs: ReadonlyMap<string, string>;
+  let inputs: readonly DictionaryMember[];
   try {
-    const spans = new Map<string, { start: number; end: number }>();
-    for (const [label, member] of parseDictionary(signatureInput, undefined, spans)) {
-      const tag = tagOf(member);
-      if (tag === headTag || tag === trailerTag) ours.add(label);
-    }
-    inputs = slices(signatureInput, spans);
+    inputs = parseMembers(signatureInput);
   } catch (error) {
     if (error instanceof StructuredFieldError) return {};
     throw error;
   }
+  for (const { key, member } of inputs) {
+    const tag = tagOf(member);
+    if (tag === headTag || tag === trailerTag) ours.add(key);
+  }
   if (ours.size === 0) return fields(signatureInput, signature);
-  const rest = keep(inputs, ours);
+  const rest = keep(signatureInput, inputs, ours);
   if (signature === undefined) return fields(rest, undefined);
   try {
-    const spans = new Map<string, { start: number; end: number }>();
-    parseDictionary(signature, undefined, spans);
-    return fields(rest, keep(slices(signature, spans), ours));
+    return fields(rest, keep(signature, parseMembers(signature), ours));
   } catch (error) {
     if (error instanceof StructuredFieldError) return fields(rest, undefined);
     throw error;
   }
 }
 
-const slices = (text: string, spans: ReadonlyMap<string, { start: number; end: number }>) =>
-  new Map([...spans].map(([label, { start, end }]) => [label, text.slice(start, end)]));
-
-function keep(members: ReadonlyMap<string, string>, ours: ReadonlySet<string>): string | undefined {
-  const kept = [...members].filter(([label]) => !ours.has(label)).map(([, text]) => text);
+function keep(
+  text: string,
+  members: readonly DictionaryMember[],
+  ours: ReadonlySet<string>,
+): string | undefined {
+  const kept = members.filter(({ key }) => !ours.has(key)).map(({ start, end }) => text.slice(start, end));
   return kept.length === 0 ? undefined : kept.join(', ');
 }
 

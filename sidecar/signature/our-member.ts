@@ -4,10 +4,9 @@ import { checkCoverage } from './coverage-rules.ts';
 import { SignatureError } from './signature-error.ts';
 import { readParams, type SignatureParams, tagOf } from './signature-params.ts';
 import {
-  type InnerList,
-  type Item,
+  type DictionaryMember,
   type Member,
-  parseDictionary,
+  parseMembers,
   StructuredFieldError,
 } from './structured-fields.ts';
 
@@ -20,27 +19,22 @@ export interface OurMember {
   readonly mac: string;
 }
 
-/**
- * Lists of covered components that proven callers have sent, by their text. Only proven ones, so that nobody else
- * can fill it.
- */
-const known = new Map<string, readonly Item[]>();
-const knownCoverage = new WeakMap<readonly Item[], CheckedCoverage>();
+/** Coverages of proven callers, by their text; of proven ones only, so that nobody else can fill it. */
+const known = new Map<string, CheckedCoverage>();
 const mostKnown = 512;
 const longestKnown = 1024;
 
 /** Keeps the coverage of a proven member at hand. */
 export function rememberCoverage(coverage: CheckedCoverage): void {
-  if (knownCoverage.has(coverage.items) || coverage.text.length > longestKnown) return;
+  if (known.has(coverage.text) || coverage.text.length > longestKnown) return;
   if (known.size >= mostKnown) known.clear();
   // A slice of the head would keep the whole head alive.
-  known.set(Buffer.from(coverage.text, 'latin1').toString('latin1'), coverage.items);
-  knownCoverage.set(coverage.items, coverage);
+  known.set(Buffer.from(coverage.text, 'latin1').toString('latin1'), coverage);
 }
 
-function parse(name: string, value: string): Map<string, Member> {
+function parse(name: string, value: string): DictionaryMember[] {
   try {
-    return parseDictionary(value, known);
+    return parseMembers(value, known);
   } catch (error) {
     if (!(error instanceof StructuredFieldError)) throw error;
     throw new SignatureError('malformed-signature', `${name}: ${error.message}`);
@@ -58,9 +52,9 @@ export function findOurMember(
   tag: string,
 ): OurMember | undefined {
   if (signatureInput === undefined) return undefined;
-  let label: string | undefined;
+  let label = '';
   let found: Member | undefined;
-  for (const [key, member] of parse('Signature-Input', signatureInput)) {
+  for (const { key, member } of parse('Signature-Input', signatureInput)) {
     if (tagOf(member) !== tag) continue;
     if (found !== undefined)
       throw new SignatureError(
@@ -70,14 +64,14 @@ export function findOurMember(
     label = key;
     found = member;
   }
-  if (found === undefined || label === undefined) return undefined;
+  if (found === undefined) return undefined;
   if (found.items === undefined)
     throw new SignatureError(
       'malformed-signature',
       `Signature-Input: ${label} is no list of covered components`,
     );
-  const params = readParams(found as InnerList, tag);
-  const coverage = knownCoverage.get(found.items) ?? checkCoverage(coverageOf(found.items));
+  const params = readParams(found, tag);
+  const coverage = (found.known as CheckedCoverage | undefined) ?? checkCoverage(coverageOf(found.items));
   return { label, coverage, params, mac: macOf(label, signature) };
 }
 
@@ -87,7 +81,7 @@ function macOf(label: string, signature: string | undefined): string {
       'malformed-signature',
       `Signature-Input has ${label}, but there is no Signature field`,
     );
-  const member = parse('Signature', signature).get(label);
+  const member = parse('Signature', signature).find(({ key }) => key === label)?.member;
   if (member === undefined)
     throw new SignatureError(
       'malformed-signature',

@@ -23,6 +23,8 @@ export interface Item extends BareItem {
 export interface InnerList {
   readonly items: readonly Item[];
   readonly params: readonly Parameter[];
+  /** What the memory had of it. */
+  readonly known?: KnownList;
 }
 
 /** A member of a list or dictionary; `items` is set for an inner list, `type` and `text` for an item. */
@@ -45,26 +47,37 @@ const isDigit = (c: number) => c >= 0x30 && c <= 0x39;
 const isLower = (c: number) => c >= 0x61 && c <= 0x7a;
 const isAlpha = (c: number) => isLower(c | 0x20);
 
-/** By character code: 1 where a key may continue, 2 where a token may. */
+/** By character code: 1 where a key may continue, 2 where a token may, 4 for a base64 digit. */
 const classes = new Uint8Array(256);
+/** By character code: the six bits of a base64 digit. */
+const digitBits = new Uint8Array(256);
 for (let c = 0; c < 128; c++) {
   const char = String.fromCharCode(c);
   if (/[a-z0-9_.*-]/.test(char)) classes[c]! |= 1;
   if (/[A-Za-z0-9!#$%&'*+.^_`|~:/-]/.test(char)) classes[c]! |= 2;
+  if (/[A-Za-z0-9+/]/.test(char)) {
+    classes[c]! |= 4;
+    digitBits[c] = Buffer.from(`${char}A==`, 'base64').readUInt8() >>> 2;
+  }
 }
 
-/** Where a whole inner list, its parameters excepted, was parsed before: see `parseDictionary`. */
-export type InnerListMemory = ReadonlyMap<string, readonly Item[]>;
+/** An inner list, its parameters excepted, that was parsed before. */
+export interface KnownList {
+  readonly items: readonly Item[];
+}
 
-const noMemory: InnerListMemory = new Map();
+/** Known lists by their exact text, parentheses included. */
+export type ListMemory<Known extends KnownList> = ReadonlyMap<string, Known>;
+
+const noMemory: ListMemory<KnownList> = new Map();
 const noParams: readonly Parameter[] = [];
 
 class Parser {
   readonly text: string;
-  readonly memory: InnerListMemory;
+  readonly memory: ListMemory<KnownList>;
   at = 0;
 
-  constructor(text: string, memory: InnerListMemory) {
+  constructor(text: string, memory: ListMemory<KnownList>) {
     this.text = text;
     this.memory = memory;
   }
@@ -123,7 +136,7 @@ class Parser {
       const known = this.memory.get(this.text.slice(start, close + 1));
       if (known !== undefined) {
         this.at = close + 1;
-        return { items: known, params: this.params() };
+        return { items: known.items, params: this.params(), known };
       }
     }
     this.at++;
@@ -241,13 +254,20 @@ class Parser {
     return { type: 'decimal', text: negative && canonical !== '0.0' ? `-${canonical}` : canonical };
   }
 
+  /** Base64 is accepted in its one canonical form: padded, and without stray bits (RFC 4648 §3.5). */
   bytes(): string {
-    const start = this.at;
-    const close = this.text.indexOf(':', start + 1);
-    if (close < 0) this.fail('a byte sequence that ends with a colon');
-    if (!isBase64(this.text.slice(start + 1, close))) this.fail('canonical base64 between colons');
-    this.at = close + 1;
-    return this.text.slice(start, this.at);
+    const { text } = this;
+    const start = this.at++;
+    while (this.at < text.length && (classes[text.charCodeAt(this.at)]! & 4) !== 0) this.at++;
+    const digits = this.at - start - 1;
+    const padding = -digits & 3;
+    const strayBits =
+      padding === 0 ? 0 : digitBits[text.charCodeAt(this.at - 1)]! & ((1 << (2 * padding)) - 1);
+    if (padding === 3 || strayBits !== 0) this.fail('canonical base64 between colons');
+    for (let i = 0; i < padding; i++, this.at++) if (this.peek() !== 0x3d) this.fail('the padding of base64');
+    if (this.peek() !== 0x3a) this.fail('canonical base64, and a colon at its end');
+    this.at++;
+    return text.slice(start, this.at);
   }
 
   boolean(): string {
@@ -288,40 +308,46 @@ class Parser {
   }
 }
 
-/** Base64 in its one canonical form: padded, and no stray bits (RFC 4648 §3.5). */
-export function isBase64(text: string): boolean {
-  if (text.length % 4 !== 0) return false;
-  return /^[A-Za-z0-9+/]*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/.test(text);
+/** A member of a dictionary, and where it stands in the text: from its key to the end of its parameters. */
+export interface DictionaryMember {
+  readonly key: string;
+  readonly member: Member;
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
- * Parses a dictionary (RFC 9651 §4.2.2) into its members by key, in order.
+ * Parses a dictionary (RFC 9651 §4.2.2) into its members in order, no two with the same key.
  *
- * `spans`, when given, receives where each member stands in the text. `memory` holds inner lists, by their exact
- * text, that this parser gave before.
- *
+ * @param memory inner lists that this parser gave before, by their text
  * @throws {StructuredFieldError}
  */
-export function parseDictionary(
-  text: string,
-  memory: InnerListMemory = noMemory,
-  spans?: Map<string, { readonly start: number; readonly end: number }>,
-): Map<string, Member> {
+export function parseMembers(text: string, memory: ListMemory<KnownList> = noMemory): DictionaryMember[] {
   const parser = new Parser(text, memory);
-  const members = new Map<string, Member>();
+  const members: DictionaryMember[] = [];
+  let seen: Set<string> | undefined;
   parser.spaces();
   if (parser.at === text.length) return members;
   do {
     const start = parser.at;
     const key = parser.key();
-    if (members.has(key)) throw new StructuredFieldError(`the key ${key} occurs twice; expected it once`);
+    if (seen !== undefined ? seen.has(key) : members.some((other) => other.key === key))
+      throw new StructuredFieldError(`the key ${key} occurs twice; expected it once`);
+    let member: Member;
     if (parser.peek() === 0x3d) {
       parser.at++;
-      members.set(key, parser.member());
-    } else members.set(key, { type: 'boolean', text: '?1', params: parser.params() });
-    spans?.set(key, { start, end: parser.at });
+      member = parser.member();
+    } else member = { type: 'boolean', text: '?1', params: parser.params() };
+    members.push({ key, member, start, end: parser.at });
+    if (seen !== undefined) seen.add(key);
+    else if (members.length > manyKeys) seen = new Set(members.map((other) => other.key));
   } while (parser.comma());
   return members;
+}
+
+/** Parses a dictionary into its members by key. @throws {StructuredFieldError} */
+export function parseDictionary(text: string): Map<string, Member> {
+  return new Map(parseMembers(text).map(({ key, member }) => [key, member]));
 }
 
 /** Parses a list (RFC 9651 §4.2.1). @throws {StructuredFieldError} */

@@ -20,13 +20,13 @@ export type Proof =
       readonly nonce: string;
       /** Seconds since the epoch. */
       readonly created: number;
-      readonly expires?: number;
+      readonly expires: number | undefined;
       /** The label of our member: what the trailer signature of the streaming form names. */
       readonly label: string;
       /** Whether the digest is in the trailer section, still to come. */
       readonly streaming: boolean;
       /** The Content-Digest field as received, when it is covered: what the body must match. */
-      readonly digest?: string;
+      readonly digest: string | undefined;
       /** Seconds by which our clock is ahead of `created`; negative when it is behind. */
       readonly skewSeconds: number;
       /** What the trailer signature is made with too. */
@@ -43,13 +43,6 @@ export interface Unproven {
   readonly created?: number;
 }
 
-/** What the sender says of itself, for the record of a call that is denied. */
-interface Claim {
-  claimed?: string;
-  kid?: string;
-  created?: number;
-}
-
 const serviceName = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const macLength = 44;
@@ -64,8 +57,21 @@ function sameMac(expected: string, received: string): boolean {
   return timingSafeEqual(expectedMac, receivedMac);
 }
 
-function deny(claim: Claim, reason: DenialReason, detail: string, fields: Partial<Denial> = {}): Unproven {
-  return { proven: false, denial: { reason, detail, ...fields }, ...claim };
+/** A denial, with what the sender says of itself. */
+function deny(
+  head: SignableRequest,
+  member: OurMember | undefined,
+  reason: DenialReason,
+  detail: string,
+  fields: Partial<Denial> = {},
+): Unproven {
+  const identity = head.field('x-service-id');
+  return {
+    proven: false,
+    denial: { reason, detail, ...fields },
+    ...(identity !== undefined && serviceName.test(identity) ? { claimed: identity } : undefined),
+    ...(member === undefined ? undefined : { kid: member.params.keyid, created: member.params.created }),
+  };
 }
 
 /**
@@ -83,28 +89,24 @@ export function verifyRequest(
   nowMs: number,
 ): Proof {
   const identity = head.field('x-service-id');
-  const claim: Claim = {};
-  if (identity !== undefined && serviceName.test(identity)) claim.claimed = identity;
-
   let member: OurMember | undefined;
   try {
     member = findOurMember(head.field('signature-input'), head.field('signature'), headTag);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
-    return deny(claim, 'malformed-signature', `${error.message}.`);
+    return deny(head, undefined, 'malformed-signature', `${error.message}.`);
   }
-  if (member === undefined) return missing(claim, head);
+  if (member === undefined) return missing(head);
   const { coverage, params, label } = member;
   const kid = params.keyid;
-  claim.kid = kid;
-  claim.created = params.created;
 
   const form = applyRules(coverage, head);
   if (typeof form !== 'string') {
     const names = form.missing.map((name) => `"${name}"`).join(' ');
     const hint = form.hint === undefined ? '' : ` (${form.hint})`;
     return deny(
-      claim,
+      head,
+      member,
       'insufficient-coverage',
       `The signature leaves out ${names}${hint}; sign these as well.`,
       {
@@ -117,7 +119,8 @@ export function verifyRequest(
   const named = kid.slice(0, Math.max(0, kid.lastIndexOf('/')));
   if (identity !== named)
     return deny(
-      claim,
+      head,
+      member,
       'caller-mismatch',
       `X-Service-ID is ${identity === undefined ? 'missing' : show(identity)}, the key id is ${show(kid)}; expected the caller that the key id names.`,
       { expected: named, received: identity ?? '' },
@@ -125,15 +128,16 @@ export function verifyRequest(
 
   const inbound = keyring.inbound.get(kid);
   if (inbound === undefined)
-    return deny(claim, 'unknown-key', unknownKey(kid, named, keyring), { received: kid });
+    return deny(head, member, 'unknown-key', unknownKey(kid, named, keyring), { received: kid });
   if (inbound.caller !== named)
-    return deny(claim, 'caller-mismatch', `The key ${show(kid)} belongs to ${inbound.caller}.`, {
+    return deny(head, member, 'caller-mismatch', `The key ${show(kid)} belongs to ${inbound.caller}.`, {
       expected: inbound.caller,
       received: named,
     });
   if (nowMs >= inbound.notAfterMs)
     return deny(
-      claim,
+      head,
+      member,
       'expired-key',
       `The key ${kid} was retired at ${new Date(inbound.notAfterMs).toISOString()}; the caller should sign with its newest key.`,
       { received: kid },
@@ -142,7 +146,8 @@ export function verifyRequest(
   if (!audience.has(head.authority)) {
     const names = [...audience].join(', ');
     return deny(
-      claim,
+      head,
+      member,
       'wrong-audience',
       `The call is addressed to ${show(head.authority)}; this is ${names}.`,
       { expected: names, received: head.authority },
@@ -154,16 +159,15 @@ export function verifyRequest(
     Math.abs(skewSeconds) > windowSeconds ||
     (params.expires !== undefined && nowMs > params.expires * 1000)
   )
-    return deny(claim, 'outside-window', outsideWindow(skewSeconds, params.expires), {
+    return deny(head, member, 'outside-window', outsideWindow(skewSeconds, params.expires), {
       expected: `created within ${windowSeconds} s of ${Math.floor(nowMs / 1000)}`,
       received: `created=${params.created}${params.expires === undefined ? '' : `;expires=${params.expires}`}`,
     });
 
   const mismatch = checkMac(member, inbound.key, head);
-  if (mismatch !== undefined) return { proven: false, denial: mismatch, ...claim };
+  if (mismatch !== undefined) return deny(head, member, mismatch.reason, mismatch.detail, mismatch);
   rememberCoverage(coverage);
 
-  const digest = form === 'digest' ? head.field('content-digest') : undefined;
   return {
     proven: true,
     caller: inbound.caller,
@@ -172,20 +176,21 @@ export function verifyRequest(
     created: params.created,
     label,
     streaming: form === 'streaming',
+    expires: params.expires,
+    digest: form === 'digest' ? head.field('content-digest') : undefined,
     skewSeconds,
     key: inbound.key,
-    ...(params.expires === undefined ? undefined : { expires: params.expires }),
-    ...(digest === undefined ? undefined : { digest }),
   };
 }
 
-function missing(claim: Claim, head: SignableRequest): Unproven {
+function missing(head: SignableRequest): Unproven {
   const found =
     head.field('signature-input') === undefined
       ? 'there is no Signature-Input field'
       : `no member of Signature-Input has tag="${headTag}"`;
   return deny(
-    claim,
+    head,
+    undefined,
     'missing-signature',
     `The call is not signed: ${found}. Send it through the caller's sidecar, or sign it with countersign sign.`,
   );

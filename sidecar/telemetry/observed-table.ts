@@ -101,7 +101,9 @@ export class ObservedTable {
   ): ObservedRow | undefined {
     const { direction, caller, callee, method } = call;
     const verdict = reason === '' ? 'allowed' : 'denied';
-    const pair = caller === undefined ? `unproven ${verdict}` : `${direction} ${caller} ${callee}`;
+    // An app that calls made-up names fills no more than strangers may.
+    const nobody = caller === undefined || reason === 'unknown-callee';
+    const pair = nobody ? `unproven ${verdict}` : `${direction} ${caller} ${callee}`;
     const ofPair = this.#rowsOfPair.get(pair) ?? 0;
     if (ofPair >= mostRowsPerPair || this.#rows.size >= mostRows) return undefined;
     this.#rowsOfPair.set(pair, ofPair + 1);

@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { serializeDictionary, serializeItem, serializeList } from '../../../sidecar/signature/serialize.ts';
-import { parseDictionary, parseItem, parseList } from '../../../sidecar/signature/structured-fields.ts';
+import {
+  parseDictionary,
+  parseItem,
+  parseList,
+  parseMembers,
+} from '../../../sidecar/signature/structured-fields.ts';
 
 const kinds = {
   item: (text: string) => serializeItem(parseItem(text)),
@@ -236,11 +241,8 @@ t.test('what is canonical comes out as it went in', async (t) => {
 t.test('a member is found where it stands', async (t) => {
   fc.assert(
     fc.property(dictionary, (text) => {
-      const spans = new Map<string, { start: number; end: number }>();
-      const members = parseDictionary(text, undefined, spans);
-      return [...members].every(([name, member]) => {
-        const span = spans.get(name);
-        return text.slice(span?.start, span?.end) === serializeDictionary(new Map([[name, member]]));
+      return parseMembers(text).every(({ key, member, start, end }) => {
+        return text.slice(start, end) === serializeDictionary(new Map([[key, member]]));
       });
     }),
   );

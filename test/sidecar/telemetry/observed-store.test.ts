@@ -49,7 +49,6 @@ t.test('counts, first calls and since survive a restart and a change of phase', 
     phase: 'enforcing',
     recorded_seconds: { logging: 3600, enforcing: 7200 },
     observations: [
-      { method: 'DELETE', verdict: 'denied', reason: 'not-authorized', count: 1 },
       {
         caller: 'main-backend',
         method: 'GET',
@@ -61,6 +60,7 @@ t.test('counts, first calls and since survive a restart and a change of phase', 
         first: '2026-11-23T00:00:00.000Z',
         last: '2026-11-23T03:00:00.000Z',
       },
+      { method: 'DELETE', verdict: 'denied', reason: 'not-authorized', count: 1 },
     ],
     skew: [{ caller: 'main-backend', callee: 'npu-worker', count: 3, min_seconds: 0.4, max_seconds: 2.4 }],
   });
@@ -71,7 +71,9 @@ t.test('in a swap no call is lost: what the old process counts while it drains i
   const clock = { now: start };
   const old = await sidecar(t, directory, clock);
   old.telemetry.record(callRecord());
-  await old.store.handOver(old.telemetry.snapshot());
+  const handedOver = old.store.handOver(old.telemetry.snapshot());
+  old.telemetry.record(callRecord());
+  await handedOver;
 
   const next = await sidecar(t, directory, clock, 'enforcing');
   next.telemetry.record(callRecord());
@@ -89,7 +91,7 @@ t.test('in a swap no call is lost: what the old process counts while it drains i
   await next.store.close(next.telemetry.snapshot());
   const file = observedSchema.parse(JSON.parse(await readFile(join(directory, 'observed.json'), 'utf8')));
   t.same(file.observations.map(({ caller, claimed, count }) => ({ caller, claimed, count })).sort(), [
-    { caller: 'main-backend', claimed: undefined, count: 3 },
+    { caller: 'main-backend', claimed: undefined, count: 4 },
     { caller: undefined, claimed: 'main-backend', count: 1 },
   ]);
   t.same(await readdir(directory), ['observed.json'], 'nothing is left lying');
