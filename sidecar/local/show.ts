@@ -53,8 +53,8 @@ class Redrawn {
 
 class Lines {
   readonly #services: readonly LocalService[];
+  readonly #phases = new Map<string, string>();
   #shown = '';
-  #phases = '';
   #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(services: readonly LocalService[]) {
@@ -63,15 +63,16 @@ class Lines {
 
   update(activity: readonly Activity[], denials: readonly string[]): void {
     for (const denial of denials) console.log(`denied: ${denial}`);
+    for (const { service, phase = '' } of activity) {
+      const before = this.#phases.get(service.name);
+      if (before !== undefined && before !== phase) console.log(`swapped: ${service.name} is ${phase} now`);
+      this.#phases.set(service.name, phase);
+    }
     const text = table(activity).join('\n');
-    const phases = activity.map(({ phase }) => phase).join();
-    const isFirst = this.#shown === '';
-    const isDue = phases !== this.#phases || performance.now() - this.#shownAt >= countsEveryMs;
-    if (text === this.#shown || !isDue) return;
+    if (text === this.#shown || performance.now() - this.#shownAt < countsEveryMs) return;
     console.log(text);
-    if (isFirst) console.log(['', ...commands(this.#services), '', nextStep].join('\n'));
+    if (this.#shown === '') console.log(['', ...commands(this.#services), '', nextStep].join('\n'));
     this.#shown = text;
-    this.#phases = phases;
     this.#shownAt = performance.now();
   }
 }

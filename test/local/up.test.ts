@@ -14,13 +14,33 @@ interface Ended {
   readonly output: string;
 }
 
-function npm(folder: string, words: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn('npm', ['run', '--silent', ...words], { cwd: folder });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, output }));
-  return { child, ended };
+/** `npm run …` in a checkout, and what it prints. */
+class Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  output = '';
+
+  constructor(folder: string, words: readonly string[]) {
+    this.child = spawn('npm', ['run', '--silent', ...words], { cwd: folder });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk) => {
+        this.output += chunk;
+      });
+    }
+    this.ended = once(this.child, 'close').then(([code]) => ({ code, output: this.output }));
+  }
+
+  /** Settles as soon as it has printed this, or has ended. */
+  async printed(pattern: RegExp): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => pattern.test(this.output) && resolve();
+    this.child.stdout?.on('data', look);
+    look();
+    await Promise.race([promise, this.ended]);
+  }
 }
+
+const npm = (folder: string, words: readonly string[]) => new Run(folder, words);
 
 /** Processes of a fleet that keeps its state in `folder`. */
 function left(folder: string): Promise<string> {
@@ -63,15 +83,9 @@ t.test('npm run up', { timeout: 240_000 }, async (t) => {
     const base = await freeBasePort();
     const up = npm(folder, ['up', '--', '--base-port', String(base)]);
     t.teardown(() => up.child.kill('SIGKILL'));
-    let shown = '';
-    const { promise: ready, resolve } = Promise.withResolvers<void>();
-    up.child.stdout?.on('data', (chunk) => {
-      shown += chunk;
-      if (shown.includes('npm run phase enforcing')) resolve();
-    });
-    await Promise.race([ready, up.ended]);
+    await up.printed(/npm run phase enforcing/);
     t.match(
-      shown,
+      up.output,
       new RegExp(`^npu-worker +logging +${base + 108} +${base + 101} +${base + 106} +${base + 100} `, 'm'),
     );
     const another = await npm(folder, ['up', '--', '--base-port', String(base)]).ended;
@@ -83,9 +97,10 @@ t.test('npm run up', { timeout: 240_000 }, async (t) => {
     });
     const written = JSON.parse(await readFile(join(state, 'up.json'), 'utf8'));
     t.equal(written.services['ai-stack'].phase, 'enforcing');
+    await up.printed(/ai-stack is enforcing now/);
     up.child.kill('SIGINT');
     const { code, output } = await up.ended;
-    t.match(output, /^npu-worker +enforcing/m, 'the board has seen the swap');
+    t.match(output, /^swapped: npu-worker is enforcing now$/m, 'the board has seen the swap');
     t.equal(code, 0, output);
     t.equal(await left(folder), '', 'nothing is left running');
     t.match(await npm(folder, ['phase', 'logging']).ended, {
@@ -97,9 +112,7 @@ t.test('npm run up', { timeout: 240_000 }, async (t) => {
   t.test('leaves nothing behind when npm alone is killed', async (t) => {
     const base = await freeBasePort();
     const up = npm(folder, ['up', '--', '--base-port', String(base)]);
-    const { promise: ready, resolve } = Promise.withResolvers<void>();
-    up.child.stdout?.on('data', (chunk) => String(chunk).includes('npm run phase') && resolve());
-    await Promise.race([ready, up.ended]);
+    await up.printed(/npm run phase/);
     up.child.kill('SIGKILL');
     // Its output closes when the last process that holds it is gone.
     await up.ended;
