@@ -1,19 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { getAsset, getAssetKeys, isSea } from 'node:sea';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
-
-/** Entrypoints of worker threads, as paths from the root of the project without their extension. */
-export type WorkerName = 'core/database/worker' | 'core/event-loop/watcher';
-
-/**
- * Starts a worker thread. From source its entrypoint is the `.ts` file; inside a single executable it is
- * the asset `<name>.js`, one CommonJS bundle, run with `eval` since there is no file to point at.
- */
-export function startWorker(name: WorkerName, options: WorkerOptions): Worker {
-  return isSea()
-    ? new Worker(getAsset(`${name}.js`, 'utf8'), { ...options, eval: true, name })
-    : new Worker(new URL(`../${name}.ts`, import.meta.url), { ...options, name });
-}
 
 /** A text file that ships with the program. */
 export interface TextAsset {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { startWorker, textAssets } from '../assets.ts';
+import { startWorker } from '../../config/program.ts';
+import { textAssets } from '../assets.ts';
 import { DatabaseError, fromErrorMessage } from './errors.ts';
 import type { SchemaState } from './migrate.ts';
 import { type Migration, toMigrations } from './migrations.ts';

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { startWorker } from '../assets.ts';
+import { startWorker } from '../../config/program.ts';
 import { beat, newHeartbeat } from './heartbeat.ts';
 import type { WatcherData } from './watcher.ts';
 

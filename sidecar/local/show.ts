@@ -26,6 +26,7 @@ class Redrawn {
   readonly #services: readonly LocalService[];
   #denials: string[] = [];
   #height = 0;
+  #shown = '';
 
   constructor(services: readonly LocalService[]) {
     this.#services = services;
@@ -43,11 +44,15 @@ class Redrawn {
         : []),
     ].map((line) => line.slice(0, width));
     const rest = [...commands(this.#services), '', nextStep];
+    const text = [...lines, ...rest].join('\n');
+    // Left alone while nothing changes, so that a command can be marked and copied.
+    if (text === this.#shown) return;
     const height =
       lines.length + rest.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width)), 0);
     const up = this.#height > 0 ? `\x1b[${this.#height}A` : '';
-    process.stdout.write(`${up}\r\x1b[0J${[...lines, ...rest].join('\n')}\n`);
+    process.stdout.write(`${up}\r\x1b[0J${text}\n`);
     this.#height = height;
+    this.#shown = text;
   }
 }
 

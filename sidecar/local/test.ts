@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { glob, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build, root } from './build.ts';
 
@@ -12,7 +14,11 @@ async function main(): Promise<number> {
   await build();
   const tap = spawn(
     process.execPath,
-    ['node_modules/.bin/tap', `--jobs=${availableParallelism()}`, ...process.argv.slice(2)],
+    [
+      'node_modules/.bin/tap',
+      `--jobs=${availableParallelism()}`,
+      ...(await selection(process.argv.slice(2))),
+    ],
     { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
   );
   let passed = 0;
@@ -33,6 +39,17 @@ async function main(): Promise<number> {
   if (passed === 0 && failed === 0) failed = 1;
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
+}
+
+/** tap takes files: a folder stands for the tests in it. */
+async function selection(words: readonly string[]): Promise<string[]> {
+  const selected: string[] = [];
+  for (const word of words) {
+    const found = await stat(join(root, word)).catch(() => undefined);
+    if (!found?.isDirectory()) selected.push(word);
+    else for await (const file of glob(`${word}/**/*.test.ts`, { cwd: root })) selected.push(file);
+  }
+  return selected;
 }
 
 process.exitCode = await main();
