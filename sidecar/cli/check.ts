@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { ConfigError } from '../../config/load.ts';
+import { loadCoreConfig } from '../../core/config/core-config.ts';
+import { loadLlmModels } from '../../core/config/llm-models.ts';
 import { loadFleet } from '../config/fleet.ts';
 import { loadSidecarConfig } from '../config/sidecar-config.ts';
 import { KeySourceError } from '../keyring/errors.ts';
@@ -13,6 +15,8 @@ interface Files {
   fleet?: string;
   authorization?: string;
   keyring?: string;
+  core?: string;
+  models?: string;
 }
 
 /** `countersign check`: says everything that is wrong with configuration files. */
@@ -23,6 +27,8 @@ export function checkCommand(): Command {
     .option('--fleet <file>', 'a fleet.yaml')
     .option('--authorization <file>', 'an authorization.yaml')
     .option('--keyring <file>', 'a keyring.json')
+    .option('--core <file>', 'a core.yaml, with the models that it names')
+    .option('--models <file>', 'an llm_models.yaml')
     .action(async (files: Files) => {
       if (Object.keys(files).length === 0)
         throw new UsageError('nothing to check: name a file, for instance --config sidecar.yaml');
@@ -51,6 +57,9 @@ async function checkFiles(files: Files): Promise<string[]> {
   const matrixFile = files.authorization ?? config?.authorization;
   if (matrixFile !== undefined) await attempt(loadMatrix(matrixFile, fleet));
   const keyring = keyringFile === undefined ? undefined : await attempt(KeySource.open(keyringFile));
+  const core = files.core === undefined ? undefined : await attempt(loadCoreConfig(files.core));
+  const modelsFile = files.models ?? core?.models.file;
+  if (modelsFile !== undefined) await attempt(loadLlmModels(modelsFile));
   const service = config && fleet?.services.get(config.service);
   if (config && fleet && !service)
     problems.push(

@@ -113,3 +113,21 @@ t.test('checks the matrix against the fleet', async (t) => {
     /authorization\.yaml:5:7: services\.npu-worker\.callers\.main: found the unknown service "main"/,
   );
 });
+
+t.test('checks the files of the core service', async (t) => {
+  const path = await folder(t, { 'core.yaml': 'listen: nowhere\n', 'llm_models.yaml': 'models: {}\n' });
+  const words = ['--core', join(path, 'core.yaml'), '--models', join(path, 'llm_models.yaml')];
+  const { code, stderr } = await runCountersign(['check', ...words]);
+  t.equal(code, 78);
+  t.match(stderr, /core\.yaml:1:9: listen: found "nowhere", expected/);
+  t.match(stderr, /llm_models\.yaml/);
+  const shipped = new URL('../../../config/', import.meta.url).pathname;
+  const models = ['--models', join(shipped, 'llm_models.yaml')];
+  const fleet = [
+    '--fleet',
+    join(shipped, 'fleet.yaml'),
+    '--authorization',
+    join(shipped, 'authorization.yaml'),
+  ];
+  t.match(await runCountersign(['check', ...models, ...fleet]), { code: 0, stdout: 'ok\n', stderr: '' });
+});
