@@ -36,6 +36,8 @@ type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'close
 const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
 /** How long a client that has half-closed its connection waits for its answer before it is probed. */
 const probeAfterMs = 1_000;
+/** How long the reset of a client that has gone may take. */
+const resetMs = 20;
 const lingerMs = 2_000;
 const lingerBytes = 16 * 1024 * 1024;
 
@@ -413,7 +415,7 @@ export class Downstream implements SocketOwner, Timed {
         this.exchange?.abort();
         return;
       case 'busy':
-        this.exchange?.probeDownstream();
+        this.#probe();
         return;
       default:
         this.socket.destroy();
@@ -430,7 +432,7 @@ export class Downstream implements SocketOwner, Timed {
         return;
       case 'busy':
         // Half-closed clients are served; ones that have gone for good are found out by a byte that says nothing.
-        if (this.exchange?.responseStarted) this.exchange.probeDownstream();
+        if (this.exchange?.responseStarted) this.#probe();
         else this.deadline = coarseNow() + probeAfterMs;
         return;
       case 'tunnel':
@@ -443,6 +445,15 @@ export class Downstream implements SocketOwner, Timed {
         // A body that ends before its end: nobody waits for an answer to that.
         this.abort();
     }
+  }
+
+  /** The first byte brings the reset of a client that has gone, the second one finds it: reads have ended. */
+  #probe(): void {
+    const { exchange } = this;
+    exchange?.probeDownstream();
+    setTimeout(() => {
+      if (exchange !== undefined && this.exchange === exchange) exchange.probeDownstream();
+    }, resetMs).unref();
   }
 
   onDrain(): void {
