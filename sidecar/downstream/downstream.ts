@@ -54,6 +54,8 @@ export class Downstream implements SocketOwner, Timed {
   readEnded = false;
   state: State = 'head';
   requests = 0;
+  /** The present request has been put back once. */
+  wasSuspended = false;
   /** Bytes that are read but not used yet: a part of a head, or what follows the present request. */
   #stash: Buffer | undefined = undefined;
   /** No more of the body is to be read for now. */
@@ -227,6 +229,7 @@ export class Downstream implements SocketOwner, Timed {
   suspend(): void {
     this.#at = this.#headStart;
     this.#blocked = true;
+    this.wasSuspended = true;
     this.requests--;
     this.state = 'head';
   }

@@ -41,6 +41,8 @@ export interface InboundParts {
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH']);
 
+const noMemory = { admit: () => 'lost' } as const;
+
 /** Peers to the local app: verify, decide, and forward what the binary's disposition permits. */
 export class Inbound implements Pipeline, Side {
   readonly absoluteFormReplacesHost = false;
@@ -70,14 +72,18 @@ export class Inbound implements Pipeline, Side {
 
   onRequest(downstream: Downstream, head: RequestHead): void {
     const { keyring, rules, audience, replay, applyVerdict } = this.#parts;
-    const decision = decide(head, { keyring, rules, audience, replay, nowMs: Date.now() });
-    if ('unmarked' in decision) {
+    const given = { keyring, rules, audience, replay, nowMs: Date.now() };
+    let decision = decide(head, given);
+    if ('unmarked' in decision && !downstream.wasSuspended) {
       downstream.suspend();
       const { kid, created } = decision.unmarked;
       const resume = () => downstream.resume();
       replay.cover(kid, created).then(resume, resume);
       return;
     }
+    // A mark that cannot be written leaves only one safe answer.
+    if ('unmarked' in decision) decision = decide(head, { ...given, replay: noMemory }) as Decision;
+    downstream.wasSuspended = false;
     const { verdict, proof } = decision;
     const exchange = new Exchange(this, downstream, head, requestIdOf(head.known(fieldId['x-request-id'])));
     this.#note(exchange, verdict);
