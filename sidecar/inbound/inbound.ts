@@ -41,7 +41,7 @@ export interface InboundParts {
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH']);
 
-const noMemory = { admit: () => 'lost' } as const;
+const noMemory: Circumstances['replay'] = { admit: () => 'lost' };
 
 /** Peers to the local app: verify, decide, and forward what the binary's disposition permits. */
 export class Inbound implements Pipeline, Side {
