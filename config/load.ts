@@ -121,18 +121,6 @@ export function check<Schema extends z.ZodType>(source: Source, schema: Schema):
   throw new ConfigError(result.error.issues.flatMap((issue) => toProblems(source, issue)));
 }
 
-/**
- * Reads, parses and checks one YAML file.
- *
- * @throws {ConfigError} also when the file cannot be read
- */
-export async function loadYaml<Schema extends z.ZodType>(
-  file: string,
-  schema: Schema,
-): Promise<z.output<Schema>> {
-  return check(await readYaml(file), schema);
-}
-
 /** Reads and parses one YAML file. @throws {ConfigError} */
 export async function readYaml(file: string): Promise<Source> {
   let text: string;
