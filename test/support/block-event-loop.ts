@@ -4,7 +4,7 @@ import { watchEventLoop } from '../../core/event-loop/event-loop.ts';
 
 /** A process that blocks its event loop in one of several ways, says so on standard output, and prints its metrics. */
 const registry = new Registry();
-const watch = watchEventLoop({ registry });
+const watch = watchEventLoop({ registry, thresholdMs: Number(process.argv[3]) });
 
 function countPrimesForEver(untilMs: number): number {
   let found = 0;
@@ -22,10 +22,10 @@ function waitForNobody(ms: number): void {
 }
 
 const ways: Record<string, () => void | Promise<void>> = {
-  loop: () => void countPrimesForEver(performance.now() + 600),
+  loop: () => void countPrimesForEver(performance.now() + 1500),
   endless: () => void countPrimesForEver(Number.POSITIVE_INFINITY),
-  native: () => waitForNobody(400),
-  idle: () => new Promise((resolve) => setTimeout(resolve, 600)),
+  native: () => waitForNobody(800),
+  idle: () => new Promise((resolve) => setTimeout(resolve, 1500)),
   short: () => void countPrimesForEver(performance.now() + 60),
 };
 
