@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -105,6 +105,12 @@ export class Fleet {
     });
     await writeFile(join(this.#folder, `${book}-${started}.log`), finished.stdout + finished.stderr);
     return { ...finished, seconds: (Date.now() - started) / 1000 };
+  }
+
+  /** Ends the ssh connections that Ansible keeps open, so that the next play makes new ones. */
+  async closeConnections(): Promise<void> {
+    for await (const socket of glob(join(this.control, 'cp/*')))
+      await attempt(['ssh', '-O', 'exit', '-S', socket, 'host']);
   }
 
   /** A command of the operator's on the control host, in its folder. */

@@ -49,6 +49,11 @@ export class FleetNetwork {
     return ['ip', 'netns', 'exec', this.control, ...command];
   }
 
+  /** A command inside the network of a host, run by the machine. */
+  hostCommand(host: string, command: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', `${this.#id}-${host}`, ...command];
+  }
+
   async inControl(command: readonly string[]): Promise<string> {
     return run(this.controlCommand(command));
   }

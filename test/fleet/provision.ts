@@ -21,6 +21,8 @@ export async function provision(fleet: Fleet, fleetText: string): Promise<void> 
 }
 
 function appCommand(name: string, port: number): string {
+  // The core's model server.
+  if (name === 'ai-stack') return `${node} ${inside}/test/samples/ai-stack.ts --port ${port}`;
   return `${node} ${inside}/test/fleet/guest/app.ts ${name} ${port} /var/lib/fleet-test/anonymous.jsonl`;
 }
 

@@ -51,7 +51,8 @@ export class Report {
   end(): boolean {
     console.log('');
     for (const title of this.#failed) console.log(`FAIL ${title}`);
-    console.log(`fleet test: ${this.#passed} passed, ${this.#failed.length} failed, in ${this.elapsed()}`);
+    console.log(`fleet test: done in ${this.elapsed()}`);
+    console.log(`${this.#passed} passed, ${this.#failed.length} failed`);
     return this.#failed.length === 0;
   }
 }

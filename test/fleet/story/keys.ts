@@ -1,0 +1,100 @@
+import type { Story } from './context.ts';
+
+/** Keys change under traffic; a host that can't be reached stops that before anybody signs with a new one. */
+export async function rotate(story: Story): Promise<void> {
+  const { report, fleet } = story;
+  report.chapter('rotate-keys.yml under traffic');
+  const from = Date.now();
+  await story.play('rotate-keys');
+  report.equal(await generations(story), '2', 'everybody signs with generation 2');
+  await story.noneLost(from, 'the rotation');
+  const timer = await fleet.ssh('redis-stack', 'systemctl is-active countersign-rotate-due.timer; true');
+  report.equal(timer.trim(), 'active', 'the timer that looks for due keys runs');
+  await fleet.ssh('redis-stack', 'systemctl start countersign-rotate-due.service');
+  report.equal(await generations(story), '2', 'what the timer starts finds no key due');
+
+  report.chapter('rotation with a host that cannot be reached');
+  const lonely = fleet.guest('browser-service');
+  const cut = Date.now();
+  await fleet.network.cable(lonely.address, 'down');
+  const played = await fleet.play('rotate-keys');
+  report.check(played.status !== 0, 'the rotation stops');
+  report.check(
+    played.stdout.includes(lonely.address) || played.stdout.includes(lonely.name),
+    'and names the host',
+    played.stdout,
+  );
+  const others = await generations(story, lonely.name);
+  report.equal(others, '2', 'no signer has switched');
+  const alarm = await fleet.ssh('redis-stack', 'journalctl --no-pager -p crit -t countersign-alarm -o cat');
+  report.check(alarm.includes('countersign-rotate.service'), 'the alarm was raised', alarm);
+  await fleet.network.cable(lonely.address, 'up');
+  await story.flow(3_000);
+  await story.noneLost(cut, 'the stopped rotation, between the hosts that were there', (caller, callee) =>
+    [caller, callee].includes(lonely.name),
+  );
+  const resumed = Date.now();
+  await fleet.ssh('redis-stack', 'systemctl start countersign-rotate-due.service', { limitMs: 120_000 });
+  report.equal(await generations(story), '3', 'what the timer starts goes on with it: generation 3');
+  await story.noneLost(resumed, 'the resumed rotation');
+}
+
+/** Redis is closed: to each its own, and the root keys to the rotator. */
+export async function closeRedis(story: Story): Promise<void> {
+  const { report, fleet } = story;
+  report.chapter('phase-3-redis-acl.yml');
+  const open = await redis(story, '', 'hgetall service:key:ai-stack');
+  report.check(open.includes('kid'), 'before, anybody reads root keys', open);
+  const from = Date.now();
+  await story.play('phase-3-redis-acl');
+  const again = await story.play('phase-3-redis-acl');
+  report.equal(again.changed, 0, 'a second phase-3-redis-acl.yml changes nothing');
+  report.check(
+    (await redis(story, '', 'hgetall service:key:ai-stack')).includes('NOAUTH'),
+    'the default user is off',
+  );
+  report.check(
+    (await redis(story, 'npu-worker', 'set npu-worker:job 1')).includes('OK'),
+    'a service reaches its own keys',
+  );
+  for (const [user, command] of [
+    ['npu-worker', 'get ai-stack:job'],
+    ['npu-worker', 'get chat:{1}:window'],
+    ['npu-worker', 'hgetall service:key:npu-worker'],
+    ['main-backend', 'hgetall service:key:main-backend'],
+    ['npu-worker', 'keys *'],
+    ['npu-worker', 'config get dir'],
+    ['countersign-rotator', 'get chat:{1}:window'],
+  ] as const) {
+    const said = await redis(story, user, command);
+    report.check(said.includes('NOPERM'), `${user} is refused: ${command}`, said);
+  }
+  report.check(
+    (await redis(story, 'countersign-rotator', 'hgetall service:key:ai-stack')).includes('kid'),
+    'the rotator reads root keys',
+  );
+  await story.noneLost(from, 'closing Redis');
+  const rotating = Date.now();
+  await story.play('rotate-keys');
+  report.equal(await generations(story), '4', 'the rotator rotates with its own user: generation 4');
+  await story.noneLost(rotating, 'that rotation');
+}
+
+async function generations(story: Story, except?: string): Promise<string> {
+  const names = story.names.filter((name) => name !== except);
+  const all = await Promise.all(names.map((name) => story.status(name)));
+  const found = all.flatMap(({ keys }) => Object.values(keys.outbound).map((kid) => kid.split('/')[1] ?? ''));
+  return [...new Set(found)].sort().join(' ');
+}
+
+async function redis(story: Story, user: string, command: string): Promise<string> {
+  const login =
+    user === ''
+      ? ''
+      : `REDISCLI_AUTH=$(cat /etc/redis/countersign/${user}.password) redis-cli --user ${user} ${command}`;
+  const { stdout, stderr } = await story.fleet.trySsh(
+    'redis-stack',
+    login === '' ? `redis-cli ${command}` : login,
+  );
+  return stdout + stderr;
+}

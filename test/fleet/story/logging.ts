@@ -1,0 +1,104 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { callsAllowedBy } from '../traffic.ts';
+import type { DenialRow, Story } from './context.ts';
+
+/** The rule that the operator has forgotten at first: ai-stack may ask npu-worker to infer. */
+const forgotten = { callee: 'npu-worker', caller: 'ai-stack', rule: 'POST /api/inference' };
+
+/** From six bare hosts to six that log. */
+export async function install(story: Story): Promise<void> {
+  const { report } = story;
+  report.chapter('site.yml: the ground');
+  const full = await readFile(story.matrix, 'utf8');
+  await story.traffic.plan(callsAllowedBy(full), 1_000);
+  await writeFile(story.matrix, withoutForgotten(full));
+
+  await story.play('site', '--check');
+  const first = await story.play('site');
+  story.timings.bareToEnforced += first.seconds;
+  report.check(first.changed > 0, 'site.yml sets six bare hosts up');
+  const silent = await Promise.all(
+    story.names.map((name) =>
+      story.status(name).then(
+        () => false,
+        () => true,
+      ),
+    ),
+  );
+  report.check(silent.every(Boolean), 'no sidecar serves yet');
+
+  report.chapter('phase-1-logging.yml');
+  const logging = await story.play('phase-1-logging');
+  story.timings.bareToEnforced += logging.seconds;
+  report.equal((await story.hostsNotIn('logging')).join(', '), '', 'the logging sidecar serves every host');
+  const again = await story.play('site');
+  report.equal(again.changed, 0, 'a second site.yml changes nothing');
+  const repeated = await story.play('phase-1-logging');
+  report.equal(repeated.changed, 0, 'a second phase-1-logging.yml changes nothing');
+}
+
+/** Traffic flows; the rule that is missing is reported, proposed, and deployed. */
+export async function mendMatrix(story: Story): Promise<void> {
+  const { report, fleet } = story;
+  report.chapter('logging under traffic, with a rule missing');
+  await Promise.all(
+    story.names.map((name) => fleet.ssh(name, 'systemctl enable --now --quiet fleet-traffic')),
+  );
+  const from = Date.now();
+  await story.flow(5_000);
+  await story.noneLost(from, 'logging');
+  const { denials } = await story.admin<{ denials: DenialRow[] }>(forgotten.callee, 'denials');
+  report.check(
+    denials.some(({ reason, caller }) => reason === 'not-authorized' && caller === forgotten.caller),
+    'the missing rule is reported: not-authorized, with the caller that its MAC proves',
+    denials.slice(0, 3),
+  );
+
+  await story.play('report');
+  const at = ['--from', 'observed', '--authorization', story.matrix];
+  const early = await story.countersign('report', ...at);
+  report.equal(early.status, 1, 'the report says no: too short, and calls that enforcing would refuse');
+  const proposed = await story.countersign('matrix', 'suggest', ...at);
+  report.check(
+    proposed.stdout.includes(forgotten.rule),
+    `matrix suggest proposes ${forgotten.rule}`,
+    proposed,
+  );
+  const applied = await story.countersign('matrix', 'suggest', ...at, '--apply');
+  report.equal(applied.status, 0, 'matrix suggest --apply writes it');
+  report.check((await readFile(story.matrix, 'utf8')).includes('# What an OpenAI'), 'and keeps the comments');
+
+  const deploying = Date.now();
+  await story.play('site', '--tags', 'countersign_sidecar_configure');
+  const explained = await story.countersign(
+    ...['matrix', 'explain', forgotten.caller, 'POST', forgotten.callee, '/api/inference'],
+    ...['--authorization', story.matrix],
+  );
+  report.equal(explained.status, 0, 'the deployed matrix allows it');
+  const hashes = async () =>
+    new Set((await Promise.all(story.names.map((name) => story.status(name)))).map(({ matrix }) => matrix));
+  report.check(
+    await story.until(10_000, async () => (await hashes()).size === 1),
+    'every sidecar has loaded it',
+  );
+  await story.noneLost(deploying, 'the deployment of the matrix');
+}
+
+/** A host that restarts comes back in the phase that it was in. */
+export async function reboot(story: Story, name: string, phase: 'logging' | 'enforcing'): Promise<void> {
+  await story.fleet.reboot(name);
+  const back = await story.until(30_000, async () => {
+    const status = await story.status(name);
+    return status.phase === phase && status.ready;
+  });
+  story.report.check(back, `${name} comes back from a reboot in the same phase: ${phase}`);
+  // Its neighbours' connections to it have to be found broken first.
+  await story.flow(3_000);
+}
+
+function withoutForgotten(text: string): string {
+  const [before, after] = text.split(/(?<=^ {2}npu-worker:$[\s\S]*?^ {6}ai-stack:$)/m) as [string, string];
+  const without = after.replace(`\n        - ${forgotten.rule}`, '');
+  if (without === after) throw new Error(`config/authorization.yaml has no ${forgotten.rule} to forget`);
+  return before + without;
+}
