@@ -8,6 +8,8 @@ const tools = {
   debootstrap: ['debootstrap'],
   'systemd-container': ['systemd-nspawn'],
   'ansible-core': ['ansible-playbook'],
+  'ansible-lint': ['ansible-lint'],
+  yamllint: ['yamllint'],
   iproute2: ['ip'],
   'openssh-client': ['ssh', 'ssh-keygen'],
   'util-linux': ['unshare', 'mount'],

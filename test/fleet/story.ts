@@ -7,7 +7,7 @@ import { guard, rollBack, skew } from './story/back.ts';
 import { Story } from './story/context.ts';
 import { breakPhase2, enforce, intrude, openGate } from './story/enforcing.ts';
 import { closeRedis, rotate } from './story/keys.ts';
-import { install, mendMatrix, reboot } from './story/logging.ts';
+import { install, lint, mendMatrix, reboot } from './story/logging.ts';
 import { Traffic } from './traffic.ts';
 
 /** The story of a rollout, told on six hosts. Started by main.ts in namespaces of its own. */
@@ -44,6 +44,7 @@ try {
 process.exit(report.end() ? 0 : 1);
 
 async function tell(story: Story): Promise<void> {
+  await lint(story);
   await story.settle();
   await install(story);
   await mendMatrix(story);

@@ -1,9 +1,26 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { repository } from '../fleet.ts';
+import { attempt } from '../run-command.ts';
 import { callsAllowedBy } from '../traffic.ts';
 import type { DenialRow, Story } from './context.ts';
 
 /** The rule that the operator has forgotten at first: ai-stack may ask npu-worker to infer. */
 const forgotten = { callee: 'npu-worker', caller: 'ai-stack', rule: 'POST /api/inference' };
+
+/** The collection is as its users expect one. */
+export async function lint({ report }: Story): Promise<void> {
+  report.chapter('the collection');
+  const cwd = join(repository, 'ansible');
+  const yaml = await attempt(['yamllint', '--strict', '.'], { cwd });
+  report.equal(yaml.status, 0, 'yamllint has nothing to say');
+  const rules = await attempt(['ansible-lint', '--offline', '--nocolor'], { cwd });
+  report.check(
+    rules.status === 0,
+    'ansible-lint passes it in its production profile',
+    rules.stdout + rules.stderr,
+  );
+}
 
 /** From six bare hosts to six that log. */
 export async function install(story: Story): Promise<void> {
