@@ -30,7 +30,11 @@ function callOf(callee: string, rule: string): Call {
   const [methods, pattern] = rule.split(/\s+/, 2) as [string, string];
   const method = methods === '*' ? 'GET' : (methods.split(',', 1)[0] as string);
   const path = pattern.replace('/**', '/fleet/7').replaceAll('*', '42');
-  const body = method === 'POST' ? JSON.stringify({ from: 'the fleet test' }) : undefined;
+  const question = {
+    model: 'qwen2.5-coder-7b-instruct',
+    messages: [{ role: 'user', content: 'anybody there?' }],
+  };
+  const body = method === 'POST' ? JSON.stringify(question) : undefined;
   const form = path.length % 2 === 0 ? 'proxy' : 'host';
   return { callee, method, path, form, ...(body === undefined ? {} : { body }) };
 }

@@ -45,6 +45,8 @@ export async function closeRedis(story: Story): Promise<void> {
   report.chapter('phase-3-redis-acl.yml');
   const open = await redis(story, '', 'hgetall service:key:ai-stack');
   report.check(open.includes('kid'), 'before, anybody reads root keys', open);
+  report.check((await chat(story)).includes('"chat.completion"'), 'the core chats, with its memory in Redis');
+  report.check((await redis(story, '', 'keys chat:*')).includes('chat:'), 'and remembers there');
   const from = Date.now();
   await story.play('phase-3-redis-acl');
   const again = await story.play('phase-3-redis-acl');
@@ -73,11 +75,41 @@ export async function closeRedis(story: Story): Promise<void> {
     (await redis(story, 'countersign-rotator', 'hgetall service:key:ai-stack')).includes('kid'),
     'the rotator reads root keys',
   );
+  report.check((await chat(story)).includes('"chat.completion"'), 'the core chats on');
+  const health = async () =>
+    (await fleet.ssh('main-backend', python(`print(urlopen("${core}/health").read().decode())`))).trim();
+  report.check(
+    await story.until(10_000, async () => !(await health()).includes('degraded')),
+    'with Redis, as its own user',
+    await health(),
+  );
+  const log = await fleet.ssh(
+    'main-backend',
+    `journalctl --no-pager -u countersign-core -o cat --since @${Math.floor(from / 1000)} | grep -c 'Redis refused'; true`,
+  );
+  report.equal(log.trim(), '0', 'and needs no right that it has not');
   await story.noneLost(from, 'closing Redis');
   const rotating = Date.now();
   await story.play('rotate-keys');
   report.equal(await generations(story), '4', 'the rotator rotates with its own user: generation 4');
   await story.noneLost(rotating, 'that rotation');
+}
+
+const core = 'http://127.0.0.1:8001';
+
+/** A turn of a session with the core, which asks ai-stack through two sidecars. */
+function chat(story: Story): Promise<string> {
+  const body = JSON.stringify({
+    model: 'qwen2.5-coder-7b-instruct',
+    messages: [{ role: 'user', content: 'Who are you?' }],
+  });
+  const fields = JSON.stringify({ 'content-type': 'application/json', 'x-session-id': 'fleet-test' });
+  const ask = `print(urlopen(Request("${core}/v1/chat/completions", ${JSON.stringify(body)}.encode(), ${fields})).read().decode())`;
+  return story.fleet.ssh('main-backend', python(ask));
+}
+
+function python(statement: string): string {
+  return `python3 - <<'EOF'\nfrom urllib.request import Request, urlopen\n${statement}\nEOF`;
 }
 
 async function generations(story: Story, except?: string): Promise<string> {
