@@ -35,6 +35,8 @@ export function connect(
     connectTimeout: Math.max(1000, commandMs),
     // A server that hangs keeps its sockets open: without a byte for this long they are given up.
     socketTimeout: Math.max(1000, 4 * commandMs),
+    // INFO is more than an ACL user needs; a server that is still loading says so to any command.
+    enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     // A primary that has become a replica refuses writes: then the new primary has to be found.
