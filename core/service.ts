@@ -44,7 +44,6 @@ export async function startCore(
   version: string,
 ): Promise<CoreService> {
   const registry = new Registry();
-  const eventLoop = watchEventLoop({ registry });
   const { timeouts } = config;
   await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 });
   const database = await openDatabase({ file: config.sqlite });
@@ -69,11 +68,14 @@ export async function startCore(
   const app = await buildServer(log, registry, version);
   healthRoutes(app, version, {
     database: () => healthOfDatabase(database),
-    redis: () => ({ status: redis.state === 'closed' ? 'ok' : 'degraded', breaker: redis.state }),
+    redis: () => healthOfRedis(redis),
   });
   chatRoutes(app, { chat, models: window.models, turnMs: timeouts.turn, stopping: stopping.signal });
   sessionRoutes(app, archive, files);
   await fileRoutes(app, files);
+  await app.ready();
+  // From here on: building routes and their documentation takes its time, and nobody waits for it.
+  const eventLoop = watchEventLoop({ registry });
 
   const close = async () => {
     const timer = setTimeout(() => stopping.abort(), timeouts.drain);
@@ -105,6 +107,12 @@ async function recover(database: Database, log: FastifyBaseLogger): Promise<void
   } catch (error) {
     log.error({ err: error }, 'could not recover answers that were cut off; the next start tries again');
   }
+}
+
+function healthOfRedis({ statistics }: RedisPool): HealthOfPart {
+  const { state, readyConnections } = statistics;
+  const works = state === 'closed' && readyConnections > 0;
+  return { status: works ? 'ok' : 'degraded', breaker: state, connections: readyConnections };
 }
 
 function healthOfDatabase({ schema }: Database): HealthOfPart {

@@ -14,9 +14,7 @@ import { startRedis } from '../../support/redis-server.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 /** What docs/core.md says the ACL user needs. */
-const documentedCommands = '+lrange +rpush +ltrim +expire +del +multi +exec +ping +client +set'.split(
-  ' ',
-);
+const documentedCommands = '+lrange +rpush +ltrim +expire +del +multi +exec +ping +client +set'.split(' ');
 
 const silent = pino({ enabled: false });
 
