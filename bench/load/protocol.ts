@@ -1,0 +1,29 @@
+import type { Call, Dialect, Identity } from './signer.ts';
+
+/** What one worker of the generator is to do. */
+export interface Load {
+  readonly port: number;
+  readonly dialect: Dialect;
+  readonly identity: Identity;
+  readonly call: Call;
+  readonly connections: number;
+  /** Requests a second, by the clock; 0: each connection as fast as it is answered; -1: connect and be idle. */
+  readonly perSecond: number;
+}
+
+export type Command =
+  | { readonly do: 'open'; readonly load: Load }
+  | { readonly do: 'report' }
+  | { readonly do: 'close' };
+
+/** What happened since the last report. */
+export interface Report {
+  readonly requests: number;
+  /** Answers other than 2xx, and connections lost in the middle of a request. */
+  readonly bad: number;
+  /** Bytes of the answers. */
+  readonly received: number;
+  /** Connections that are open. */
+  readonly open: number;
+  readonly latencies: readonly number[];
+}

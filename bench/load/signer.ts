@@ -1,0 +1,184 @@
+import { randomFillSync } from 'node:crypto';
+import { PairKey } from '../../sidecar/signature/hmac.ts';
+
+/**
+ * How a request says who makes it: an RFC 9421 signature, the same facts in plain fields (for proxies that cannot
+ * parse RFC 9421), or not at all.
+ */
+export type Dialect = 'rfc9421' | 'fields' | 'plain';
+
+/** Who calls whom, with which key. */
+export interface Identity {
+  readonly caller: string;
+  readonly callee: string;
+  readonly kid: string;
+  /** Base64. */
+  readonly key: string;
+}
+
+/** One kind of request, made over and over. */
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly query: string;
+  /** Bytes of the request's body. */
+  readonly body: number;
+  /** Value of Content-Digest; covered by an RFC 9421 signature. */
+  readonly digest?: string;
+  /** Field lines of the head, all counted; filler makes up what is missing. */
+  readonly fields: number;
+  /** Bytes of the head; the filler is as long as it takes. */
+  readonly headBytes: number;
+}
+
+export const usualCall: Call = {
+  method: 'GET',
+  path: '/api/status/7',
+  query: '?full=1',
+  body: 0,
+  fields: 10,
+  headBytes: 663,
+};
+
+/** What a request that must be refused says instead. */
+export interface Lie {
+  readonly nonce?: string;
+  readonly created?: number;
+  readonly path?: string;
+  readonly mac?: string;
+  readonly kid?: string;
+  /** No proof at all, only the claim. */
+  readonly unsigned?: boolean;
+}
+
+/** Between the facts of the plain form; the same characters make its base as long as the RFC 9421 one. */
+export const separator = '|';
+
+/** Writes request heads, each signed afresh with a nonce of its own. */
+export class Signer {
+  readonly #dialect: Dialect;
+  readonly #identity: Identity;
+  readonly #call: Call;
+  readonly #key: PairKey;
+  readonly #nonces = Buffer.alloc(16 * 1024);
+  #nonceAt = this.#nonces.length;
+  #filler: string | undefined;
+
+  constructor(dialect: Dialect, identity: Identity, call: Call) {
+    this.#dialect = dialect;
+    this.#identity = identity;
+    this.#call = call;
+    this.#key = new PairKey(Buffer.from(identity.key, 'base64'));
+  }
+
+  /** A head that will be accepted, or one with a lie in it. */
+  head(lie?: Lie): string {
+    const { method, query, body, digest } = this.#call;
+    const path = lie?.path ?? this.#call.path;
+    const proof = lie?.unsigned === true ? this.#claim() : this.#proof(lie);
+    const start = `${method} ${path}${query} HTTP/1.1\r\nHost: ${this.#identity.callee}\r\n`;
+    const content = body === 0 ? '' : `Content-Type: application/octet-stream\r\nContent-Length: ${body}\r\n`;
+    const digested = digest === undefined ? '' : `Content-Digest: ${digest}\r\n`;
+    const rest = `${start}${content}${digested}${proof}`;
+    this.#filler ??= fillerFor(rest, this.#call);
+    return `${rest}${this.#filler}\r\n`;
+  }
+
+  nonce(): string {
+    if (this.#nonceAt === this.#nonces.length) {
+      randomFillSync(this.#nonces);
+      this.#nonceAt = 0;
+    }
+    this.#nonceAt += 16;
+    return this.#nonces.toString('base64url', this.#nonceAt - 16, this.#nonceAt);
+  }
+
+  #claim(): string {
+    return this.#dialect === 'plain' ? '' : `X-Service-ID: ${this.#identity.caller}\r\n`;
+  }
+
+  #proof(lie?: Lie): string {
+    if (this.#dialect === 'plain') return '';
+    const created = lie?.created ?? Math.floor(Date.now() / 1000);
+    const nonce = lie?.nonce ?? this.nonce();
+    const kid = lie?.kid ?? this.#identity.kid;
+    const path = lie?.path ?? this.#call.path;
+    if (this.#dialect === 'rfc9421') {
+      const { params, base } = this.#rfc9421(path, kid, created, nonce);
+      const mac = lie?.mac ?? this.#key.macBase64(base);
+      return `${this.#claim()}Signature-Input: svc=${params}\r\nSignature: svc=:${mac}:\r\n`;
+    }
+    const facts = plainBase(this.#call.method, path, this.#call.query, this.#identity, kid, created, nonce);
+    const mac = lie?.mac ?? this.#key.macBase64(facts + baseFiller(this.#call, this.#identity));
+    return `${this.#claim()}X-Key-Id: ${kid}\r\nX-Created: ${created}\r\nX-Nonce: ${nonce}\r\nX-Mac: ${mac}\r\n`;
+  }
+
+  #rfc9421(path: string, kid: string, created: number, nonce: string): { params: string; base: string } {
+    return rfc9421Base(this.#call, this.#identity, path, kid, created, nonce);
+  }
+}
+
+function rfc9421Base(
+  call: Call,
+  identity: Identity,
+  path: string,
+  kid: string,
+  created: number,
+  nonce: string,
+): { params: string; base: string } {
+  const content = call.body === 0 ? [] : [['content-type', 'application/octet-stream'] as const];
+  const digest = call.digest === undefined ? [] : [['content-digest', call.digest] as const];
+  const lines = [
+    ['@method', call.method] as const,
+    ['@authority', identity.callee] as const,
+    ['@path', path] as const,
+    ['@query', call.query] as const,
+    ['x-service-id', identity.caller] as const,
+    ...digest,
+    ...content,
+  ];
+  const covered = lines.map(([name]) => `"${name}"`).join(' ');
+  const params = `(${covered});created=${created};keyid="${kid}";nonce="${nonce}";tag="countersign"`;
+  const base = `${lines.map(([name, value]) => `"${name}": ${value}\n`).join('')}"@signature-params": ${params}`;
+  return { params, base };
+}
+
+function plainBase(
+  method: string,
+  path: string,
+  query: string,
+  { caller, callee }: Identity,
+  kid: string,
+  created: number,
+  nonce: string,
+): string {
+  return `${[method, callee, path, query.slice(1), caller, kid, created, nonce].join(separator)}${separator}`;
+}
+
+/** What makes the base of the plain form as long as that of RFC 9421, for the same call. */
+export function baseFiller(call: Call, identity: Identity): string {
+  const nonce = 'n'.repeat(22);
+  const created = 1_764_000_000;
+  const { base } = rfc9421Base(call, identity, call.path, identity.kid, created, nonce);
+  const plain = plainBase(call.method, call.path, call.query, identity, identity.kid, created, nonce);
+  return 'f'.repeat(Math.max(0, base.length - plain.length));
+}
+
+/** Field lines that bring a head to its number of fields and, if it is shorter, to its size. */
+function fillerFor(rest: string, call: Call): string {
+  const common = [
+    'User-Agent: bench/1.0',
+    'Accept: */*',
+    'Accept-Encoding: gzip, deflate',
+    'Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  ];
+  const present = rest.split('\r\n').length - 2;
+  const lines: string[] = [];
+  for (let i = 0; present + lines.length < call.fields - 1; i++) {
+    lines.push(common[i] ?? `X-Filler-${i}: some-value-${i}`);
+  }
+  const bytes = rest.length + lines.reduce((sum, line) => sum + line.length + 2, 0) + 2;
+  const missing = call.headBytes - bytes - 'X-Pad: \r\n'.length;
+  if (present + lines.length < call.fields) lines.push(`X-Pad: ${'p'.repeat(Math.max(1, missing))}`);
+  return lines.map((line) => `${line}\r\n`).join('');
+}

@@ -1,0 +1,22 @@
+import { callee } from './fleet.ts';
+import { binary, configure, type SidecarSettings, startSidecar } from './our-sidecar.ts';
+import type { Peer } from './peer.ts';
+import { versionOf } from './version-of.ts';
+
+/** The sidecar of the callee, alone: the generator signs. */
+export function inboundWith(id: string, title: string, settings: SidecarSettings): Peer {
+  return {
+    id,
+    title,
+    dialect: 'rfc9421',
+    checks: true,
+    version: () => versionOf(binary, ['--version']),
+    async start(place) {
+      const sidecars = await configure(place, settings);
+      const sidecar = await startSidecar(sidecars, callee, place.cores, settings.command);
+      return { port: sidecars.inboundPort, pids: [sidecar.pid], stop: sidecar.stop };
+    },
+  };
+}
+
+export const countersignInbound = inboundWith('countersign-inbound', 'Countersign inbound', {});

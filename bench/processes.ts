@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+
+/** Of the kernel, per second, in /proc/PID/stat: USER_HZ is 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100;
+
+/** CPU time that processes have used so far, all threads, by the kernel's accounting; microseconds. */
+export interface CpuTime {
+  readonly user: number;
+  readonly system: number;
+}
+
+export function cpuTime(pids: readonly number[]): CpuTime {
+  let user = 0;
+  let system = 0;
+  for (const pid of pids) {
+    const fields = afterName(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    user += Number(fields[11]) * (1e6 / ticksPerSecond);
+    system += Number(fields[12]) * (1e6 / ticksPerSecond);
+  }
+  return { user, system };
+}
+
+/** Fields of /proc/PID/stat from the third on: the second, in parentheses, may hold anything. */
+function afterName(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Resident memory in bytes, of all of them. */
+export function residentBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return sum + 1024 * Number(kib);
+  }, 0);
+}
+
+/** A command kept on the named cores (`0`, `1-3`); as it is when there are none to choose. */
+export function pinned(
+  cores: string | undefined,
+  command: string,
+  args: readonly string[],
+): [string, string[]] {
+  return cores === undefined ? [command, [...args]] : ['taskset', ['-c', cores, command, ...args]];
+}
+
+/** A process that was started and says it is ready. */
+export interface Started {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** The line that said so. */
+  readonly said: string;
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly cores: string | undefined;
+  /** A line of standard output or standard error that means ready; without it, whether the port answers. */
+  readonly ready?: (line: string) => boolean;
+  readonly port?: number;
+  readonly cwd?: string;
+}
+
+/**
+ * Starts a process and waits, at most ten seconds, until it is ready.
+ *
+ * @throws {Error} with what the process said, when it ends instead
+ */
+export async function start(
+  command: string,
+  args: readonly string[],
+  options: StartOptions,
+): Promise<Started> {
+  const [file, words] = pinned(options.cores, command, args);
+  const child = spawn(file, words, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.cwd && { cwd: options.cwd }),
+  });
+  running.add(child);
+  let output = '';
+  const exited = new Promise<void>((resolve) => {
+    child.once('error', () => resolve());
+    child.once('exit', () => resolve());
+  });
+  void exited.then(() => running.delete(child));
+  const said = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`${command} ${why}: ${output.trim().slice(-2000)}`));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail('was not ready after 10 s');
+    }, 10_000);
+    const done = (line: string) => {
+      clearTimeout(timer);
+      resolve(line);
+    };
+    for (const stream of [child.stdout!, child.stderr!])
+      createInterface({ input: stream }).on('line', (line) => {
+        if (output.length < 100_000) output += `${line}\n`;
+        if (options.ready?.(line)) done(line);
+      });
+    void exited.then(() => {
+      clearTimeout(timer);
+      fail('ended');
+    });
+    if (options.port !== undefined) void untilListening(options.port, child).then(() => done(''));
+  });
+  return {
+    child,
+    pid: child.pid as number,
+    said,
+    stop: async () => {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+async function untilListening(port: number, child: ChildProcess): Promise<void> {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
+  while (child.exitCode === null && child.signalCode === null) {
+    if (readFileSync('/proc/net/tcp', 'utf8').includes(wanted)) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** A port of this machine that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Generators } from './load/generators.ts';
+import type { Identity } from './load/signer.ts';
+import { benchIdentity } from './peers/fleet.ts';
+import type { Peer, Place, RunningPeer } from './peers/peer.ts';
+import { type Started, start } from './processes.ts';
+
+/** Which cores do what: the measured process has one to itself. */
+export interface Cores {
+  readonly measured: string | undefined;
+  readonly others: string | undefined;
+  readonly generators: number;
+}
+
+export function coresOf(count: number): Cores {
+  if (count < 2 || spawnSync('taskset', ['--version']).status !== 0)
+    return { measured: undefined, others: undefined, generators: 1 };
+  return {
+    measured: '0',
+    others: count === 2 ? '1' : `1-${count - 1}`,
+    generators: Math.max(1, Math.min(4, count - 2)),
+  };
+}
+
+/** The app, the load generators and a folder: what every subject plays on. */
+export class Stage {
+  readonly cores: Cores;
+  readonly identity: Identity = benchIdentity();
+  readonly generators: Generators;
+  readonly app: number;
+  readonly #upstream: Started;
+  readonly #folder: string;
+  #places = 0;
+
+  private constructor(cores: Cores, upstream: Started, folder: string) {
+    this.cores = cores;
+    this.#upstream = upstream;
+    this.app = Number(upstream.said.slice('ready '.length));
+    this.#folder = folder;
+    this.generators = new Generators(cores.generators, cores.others);
+  }
+
+  static async open(): Promise<Stage> {
+    const cores = coresOf(availableParallelism());
+    const upstream = await start(process.execPath, [join(import.meta.dirname, 'load/upstream.ts')], {
+      cores: cores.others,
+      ready: (line) => line.startsWith('ready '),
+    });
+    return new Stage(cores, upstream, await mkdtemp(join(tmpdir(), 'countersign-bench-')));
+  }
+
+  /** A place for one peer: a folder of its own, and the cores of the measured process unless others are named. */
+  async place(cores = this.cores.measured): Promise<Place> {
+    const folder = join(this.#folder, String(this.#places++));
+    await mkdir(folder);
+    return { folder, app: this.app, cores, identity: this.identity };
+  }
+
+  async start(peer: Peer, cores?: string): Promise<RunningPeer> {
+    return peer.start(await this.place(cores));
+  }
+
+  async close(): Promise<void> {
+    this.generators.stop();
+    await this.#upstream.stop();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Debian packages of a peer that are not there, after an attempt to install them when root. */
+export function missingPackages(peer: Peer): string[] {
+  const missing = () =>
+    Object.entries(peer.packages ?? {}).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
+  const wanted = missing();
+  if (wanted.length === 0 || process.getuid?.() !== 0) return wanted;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = () =>
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...wanted], { env, stdio: 'ignore' })
+      .status;
+  if (install() !== 0) {
+    spawnSync('apt-get', ['update'], { env, stdio: 'ignore' });
+    install();
+  }
+  return missing();
+}
