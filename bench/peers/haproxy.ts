@@ -52,7 +52,7 @@ const checks = (filler: string) => `
   http-request deny deny_status 401 if { sc_inc_gpc0(0) gt 1 } !public_path
   acl rule_status path -m reg ^/api/status/[^/]+$
   acl rule_process path /api/process
-  acl main_backend var(txn.caller) main-backend
+  acl main_backend var(txn.caller) -m str main-backend
   http-request deny deny_status 403 unless main_backend METH_GET rule_status or main_backend METH_POST rule_process or public public_path
   http-request del-header x-key-id
   http-request del-header x-created

@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Latencies } from './load/latencies.ts';
+import { type Call, usualCall } from './load/signer.ts';
+import type { Peer, RunningPeer } from './peers/peer.ts';
+import { cpuTime } from './processes.ts';
+import type { Stage } from './stage.ts';
+
+/** What one run of one peer gave. Times in microseconds. */
+export interface Sample {
+  readonly requests: number;
+  readonly bad: number;
+  readonly perSecond: number;
+  /** CPU of the measured processes for each request, and how much of it in user mode. */
+  readonly cpu: number;
+  readonly userCpu: number;
+  /** Share of one core that the measured processes used. */
+  readonly busy: number;
+  /** The same of the load generators: what is near 1 limits the result. */
+  readonly generatorBusy: number;
+  readonly receivedPerSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+export interface MeasureOptions {
+  readonly call?: Call;
+  readonly connections?: number;
+  /** Requests a second; 0: as fast as it answers. */
+  readonly perSecond?: number;
+  readonly warmMs: number;
+  readonly ms: number;
+  /** Given the latencies of the run, for a plot. */
+  readonly onLatencies?: (latencies: Latencies) => void;
+}
+
+export const usualConnections = 64;
+
+/** Loads a running peer for a while and accounts for it; the first `warmMs` do not count. */
+export async function measure(
+  stage: Stage,
+  peer: Peer,
+  running: RunningPeer,
+  options: MeasureOptions,
+): Promise<Sample> {
+  const { generators, identity } = stage;
+  await generators.open({
+    port: running.port,
+    dialect: peer.dialect,
+    identity,
+    call: options.call ?? usualCall,
+    connections: options.connections ?? usualConnections,
+    perSecond: options.perSecond ?? 0,
+  });
+  await delay(options.warmMs);
+  await generators.report();
+  const startMs = performance.now();
+  const before = cpuTime(running.pids);
+  const generatorBefore = cpuTime(generators.pids);
+  await delay(options.ms);
+  const after = cpuTime(running.pids);
+  const generatorAfter = cpuTime(generators.pids);
+  const window = await generators.report();
+  const seconds = (performance.now() - startMs) / 1000;
+  await generators.close();
+  options.onLatencies?.(window.latencies);
+  const user = after.user - before.user;
+  const system = after.system - before.system;
+  const generator =
+    generatorAfter.user + generatorAfter.system - generatorBefore.user - generatorBefore.system;
+  return {
+    requests: window.requests,
+    bad: window.bad,
+    perSecond: window.requests / seconds,
+    cpu: (user + system) / window.requests,
+    userCpu: user / window.requests,
+    busy: (user + system) / (seconds * 1e6),
+    generatorBusy: generator / generators.pids.length / (seconds * 1e6),
+    receivedPerSecond: window.received / seconds,
+    p50: window.latencies.quantile(0.5),
+    p99: window.latencies.quantile(0.99),
+    p999: window.latencies.quantile(0.999),
+  };
+}

@@ -1,0 +1,137 @@
+import { measure, type Sample } from '../measure.ts';
+import { residentBytes } from '../processes.ts';
+import { compare, median, ratioText, spread } from '../statistics.ts';
+import { interleaved, type Result, type Subject } from '../subject.ts';
+
+/** What one peer gave at saturation, round by round. */
+export interface Saturation {
+  readonly title: string;
+  readonly checks: boolean;
+  readonly note: string;
+  readonly samples: Sample[];
+  residentMiB: number;
+}
+
+export type CpuData = Readonly<Record<string, Saturation>>;
+
+const us = 'countersign-inbound';
+
+/** What the data path must reach: our CPU per request against theirs, in the same round. */
+export const targets: Readonly<Record<string, number>> = {
+  'haproxy-equal': 0.8,
+  'nginx-lua': 0.72,
+  'node-http-undici': 0.55,
+  'http-proxy-3': 0.2,
+  splice: 1.4,
+};
+const pairTarget = 2;
+
+/** CPU per request, throughput and latency of every peer at saturation, 64 connections. */
+export const cpu: Subject = {
+  id: 'cpu',
+  modes: ['quick', 'usual', 'full'],
+  async run({ stage, entries, pace }): Promise<Result> {
+    const data: Record<string, Saturation> = {};
+    for (const { peer } of entries) {
+      const { title, checks, note = '' } = peer;
+      data[peer.id] = { title, checks, note, samples: [], residentMiB: 0 };
+    }
+    // A first round for the compilers of whoever has one; it is not kept.
+    for (const { peer, running } of entries)
+      await measure(stage, peer, running, { warmMs: 0, ms: pace.warmMs + pace.ms });
+    await interleaved(pace.rounds, entries, async ({ peer, running }) => {
+      const saturation = data[peer.id]!;
+      saturation.samples.push(await measure(stage, peer, running, pace));
+      saturation.residentMiB = residentBytes(running.pids) / 2 ** 20;
+    });
+    return { id: 'cpu', table: tableOf(data), data };
+  },
+};
+
+function tableOf(data: CpuData) {
+  const ours = data[us]?.samples.map((sample) => sample.cpu);
+  const rows = Object.entries(data).map(([id, { title, note, samples, residentMiB }]) => {
+    const of = (key: keyof Sample) => median(samples.map((sample) => sample[key]));
+    const costs = samples.map((sample) => sample.cpu);
+    const none = id === 'bare';
+    return [
+      title,
+      none ? '' : of('cpu').toFixed(1),
+      none ? '' : of('userCpu').toFixed(1),
+      none ? '' : `${(100 * spread(costs)).toFixed(0)} %`,
+      of('perSecond').toFixed(0),
+      of('p50').toFixed(0),
+      of('p99').toFixed(0),
+      none ? '' : residentMiB.toFixed(0),
+      none || id === us || ours === undefined ? '' : ratioText(compare(ours, costs)),
+      note,
+    ];
+  });
+  return {
+    title: 'CPU per request at saturation (64 connections, GET, 663-byte heads, each signed afresh)',
+    columns: [
+      'peer',
+      'CPU µs/req',
+      'of it user',
+      'spread',
+      'req/s',
+      'p50 µs',
+      'p99 µs',
+      'RSS MiB',
+      'inbound / this',
+      '',
+    ],
+    rows,
+    notes: [...targetNotes(data), ...generatorNote(data), ...badNotes(data)],
+  };
+}
+
+/** Which targets are reached, by the median of the rounds' ratios. */
+export function targetNotes(data: CpuData): string[] {
+  const ours = data[us]?.samples.map((sample) => sample.cpu);
+  if (ours === undefined) return [];
+  const notes = Object.entries(targets).flatMap(([id, target]) => {
+    const theirs = data[id];
+    if (theirs === undefined) return [];
+    const comparison = compare(
+      ours,
+      theirs.samples.map((sample) => sample.cpu),
+    );
+    return `target ≤ ${target.toFixed(2)} × ${theirs.title}: ${verdict(comparison.ratio, target)}`;
+  });
+  const pair = data['countersign-pair'];
+  if (pair !== undefined) {
+    const { ratio } = compare(
+      pair.samples.map((sample) => sample.cpu),
+      ours,
+    );
+    notes.push(`target: the pair ≤ ${pairTarget.toFixed(2)} × inbound alone: ${verdict(ratio, pairTarget)}`);
+  }
+  return notes;
+}
+
+function verdict(ratio: number, target: number): string {
+  const by = `${ratio.toFixed(2)}`;
+  return ratio <= target ? `reached, ${by}` : `missed, ${by}`;
+}
+
+/** The generator's proof: what it reaches against the bare app, beside the best of all peers. */
+function generatorNote(data: CpuData): string[] {
+  const rate = (saturation: Saturation) => median(saturation.samples.map((sample) => sample.perSecond));
+  const { bare, ...others } = data;
+  if (bare === undefined) return [];
+  const best = Math.max(...Object.values(others).map(rate));
+  const headroom = rate(bare) / best;
+  return [
+    `the generator reaches ${rate(bare).toFixed(0)} req/s without a proxy, ${headroom.toFixed(2)} × the fastest peer${
+      headroom < 1.2 ? ': too close, throughput (not CPU) is limited by it' : ''
+    }`,
+  ];
+}
+
+function badNotes(data: CpuData): string[] {
+  return Object.values(data).flatMap(({ title, samples }) => {
+    const bad = samples.reduce((sum, sample) => sum + sample.bad, 0);
+    return bad === 0 ? [] : `${title}: ${bad} answers were not 2xx`;
+  });
+}
