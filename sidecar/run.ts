@@ -7,6 +7,7 @@ import { loadSidecarConfig, type SidecarConfig } from './config/sidecar-config.t
 import { KeySourceError } from './keyring/errors.ts';
 import { KeySource } from './keyring/key-source.ts';
 import { inheritedSockets } from './listen/inherited-sockets.ts';
+import { listenPlans } from './listen/listen-plan.ts';
 import { openState } from './replay/state.ts';
 import { StateError } from './replay/state-error.ts';
 import { type Binary, Sidecar } from './sidecar.ts';
@@ -38,15 +39,18 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   const policy = await PolicySource.open(config);
   const keys = await KeySource.open(config.keyring);
   checkTogether(file, config, policy, keys);
+  const sockets = inheritedSockets(process.env, process.pid);
+  const plans = listenPlans(file, config, sockets);
 
   const { phase } = binary;
   const log = openLog({ service: config.service, phase, version: build.version });
   const { logger } = log;
-  process.on('uncaughtException', (error) => {
+  const onFault = (error: Error) => {
     logger.fatal({ event: 'own-fault', err: error }, 'a fault of our own; the sidecar stops');
     log.flush();
     process.exit(exit.fault);
-  });
+  };
+  process.on('uncaughtException', onFault);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
 
@@ -64,8 +68,8 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
     return;
   }
   const observed = await ObservedStore.open({ directory: config.state, phase, logger });
-  const sockets = inheritedSockets(process.env, process.pid);
-  const sidecar = new Sidecar({ binary, build, config, logger, policy, keys, state, observed, sockets });
+  const parts = { binary, build, config, logger, policy, keys, state, observed, sockets, plans, onFault };
+  const sidecar = new Sidecar(parts);
   try {
     await sidecar.listen();
   } catch (error) {
@@ -119,9 +123,9 @@ function checkTogether(file: string, config: SidecarConfig, policy: PolicySource
 function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logger }: Log): void {
   const reloadPolicy = () =>
     policy.reload().then(
-      (changed) => {
+      async (changed) => {
         if (!changed) return;
-        sidecar.onPolicy();
+        await sidecar.onPolicy();
         const { fleet, matrix } = policy.current;
         logger.info(
           { event: 'policy-reloaded', matrix: matrix.hash, fleet: fleet.hash },

@@ -3,23 +3,21 @@ import type { Build } from '../config/program.ts';
 import { type Admin, startAdmin } from './admin/server.ts';
 import type { PolicySource } from './config/policy-source.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
-import { Downstream, type Pipeline } from './downstream/downstream.ts';
-import { problemResponse } from './http1/problem.ts';
-import { Inbound } from './inbound/inbound.ts';
+import { DataPath } from './data-path.ts';
 import type { KeySource } from './keyring/key-source.ts';
 import type { Keyring } from './keyring/keyring.ts';
 import { loadedKeys } from './keyring/loaded-keys.ts';
 import type { InheritedSockets } from './listen/inherited-sockets.ts';
-import { Listener, type ListenOn } from './listen/listener.ts';
-import { Callees } from './outbound/callees.ts';
-import { Outbound } from './outbound/outbound.ts';
+import type { ListenPlan } from './listen/listen-plan.ts';
 import type { ApplyVerdict } from './policy/verdict.ts';
 import type { State } from './replay/state.ts';
 import type { Phase, StatusDocument } from './telemetry/documents.ts';
 import { exposedOn } from './telemetry/listening.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { ObservedStore } from './telemetry/observed-store.ts';
+import { mergeSnapshots, type TelemetrySnapshot } from './telemetry/snapshot.ts';
 import { Telemetry } from './telemetry/telemetry.ts';
+import { Thread } from './threads.ts';
 
 /** What makes one binary: the function that acts on verdicts, and the name under which operators know it. */
 export interface Binary {
@@ -38,6 +36,10 @@ export interface SidecarParts {
   readonly state: State;
   readonly observed: ObservedStore;
   readonly sockets: InheritedSockets;
+  /** One a worker. */
+  readonly plans: readonly ListenPlan[];
+  /** A thread of ours failed in a way that nobody expected. */
+  readonly onFault: (error: Error) => void;
 }
 
 /** How long accepted connections may take to send the request that the old process still decides. */
@@ -45,142 +47,114 @@ const graceMs = { least: 30, most: 250, step: 5 } as const;
 /** Outbound connections of apps that lie idle for so long while the sidecar drains are closed. */
 const drainIdleMs = 2_000;
 
-/** One VM's sidecar: inbound and outbound over shared parts, from the first accept to the last response. */
+/** One VM's sidecar: data paths on one thread or several over one replay memory, from first accept to last response. */
 export class Sidecar {
   readonly #parts: SidecarParts;
-  readonly #telemetry: Telemetry;
-  readonly #inbound: Inbound;
-  readonly #outbound: Outbound;
-  readonly #callees: Callees;
+  readonly #path: DataPath;
+  readonly #threads: Thread[] = [];
+  readonly #inboundCount = new Int32Array(new SharedArrayBuffer(4));
   readonly #startedAt = performance.now();
-  #listeners: Listener[] = [];
+  /** The keyring that every thread has loaded. */
+  #keyring: Keyring;
   #admin: Admin | undefined;
   #ready = false;
 
   constructor(parts: SidecarParts) {
     const { config, policy, keys, state, logger, binary } = parts;
     this.#parts = parts;
-    this.#telemetry = new Telemetry({
-      service: config.service,
-      peers: policy.current.fleet.services.keys(),
-      logger,
-      gauges: () => ({
-        replayEntries: state.memory.entries,
-        keyAges: parts.observed.keyAges(kidsOf(keys.current)),
-      }),
-    });
-    this.#callees = new Callees(policy.current.fleet, config.timeouts);
-    this.#inbound = new Inbound({
+    this.#keyring = keys.current;
+    this.#path = new DataPath({
       config,
-      audience: audienceOf(config),
-      telemetry: this.#telemetry,
+      applyVerdict: binary.applyVerdict,
+      telemetry: new Telemetry({
+        service: config.service,
+        peers: policy.current.fleet.services.keys(),
+        logger,
+        gauges: () => ({
+          replayEntries: state.memory.entries,
+          keyAges: parts.observed.keyAges(kidsOf(keys.current)),
+        }),
+      }),
       replay: {
         admit: (kid, nonce, created) => state.memory.admit(kid, nonce, created),
         cover: (kid, created) => state.marks.cover(kid, created),
       },
-      applyVerdict: binary.applyVerdict,
       keyring: keys.current,
-      rules: policy.current.matrix.of(config.service),
-    });
-    this.#outbound = new Outbound({
-      config,
-      telemetry: this.#telemetry,
-      callees: this.#callees,
-      keyring: keys.current,
+      policy: policy.current,
+      inboundCount: this.#inboundCount,
     });
   }
 
   /**
-   * Opens all listeners.
+   * Starts the further threads and opens all listeners.
    *
    * @throws an error of node:net when an address is taken; nothing listens then
    */
   async listen(): Promise<void> {
-    const { config, sockets } = this.#parts;
-    const inherited = (name: string) => sockets.byName.get(name) ?? [];
-    const held = [...inherited('outbound'), ...inherited('route')].map((fd) => ({ fd }));
-    const outbound: readonly ListenOn[] =
-      held.length > 0
-        ? held
-        : [config.outbound.listen, ...Object.keys(config.outbound.routes).map(addressOf)];
-    const inbound: readonly ListenOn[] =
-      inherited('inbound').length > 0 ? inherited('inbound').map((fd) => ({ fd })) : [config.inbound.listen];
-    const admin = inherited('admin')[0];
+    const { config, sockets, binary, state, plans, onFault } = this.#parts;
+    const [own, ...others] = plans;
+    const admin = sockets.byName.get('admin')?.[0];
+    for (const [index] of others.entries()) {
+      const start = { worker: index + 1, config, state: state.shared, inboundCount: this.#inboundCount };
+      this.#threads.push(await Thread.start(binary.phase, start, onFault));
+    }
     try {
       this.#admin = await startAdmin(admin === undefined ? config.admin.listen : { fd: admin }, {
-        snapshot: () => this.#telemetry.snapshot(),
+        snapshot: () => this.#snapshot(),
         status: () => this.#status(),
         observed: (snapshot) => this.#parts.observed.document(snapshot),
       });
-      for (const on of outbound)
-        this.#listeners.push(await this.#open(on, this.#outbound, config.outbound.routes));
-      for (const on of inbound) this.#listeners.push(await this.#open(on, this.#inbound, {}));
+      await this.#path.listen(own as ListenPlan);
+      await Promise.all(
+        this.#threads.map((thread, index) => thread.ask('listen', others[index] as ListenPlan)),
+      );
     } catch (error) {
-      for (const listener of this.#listeners) listener.close();
+      this.#path.stopAccepting();
+      await this.#everyThread((thread) => thread.ask('close'));
       await this.#admin?.close();
       throw error;
     }
     this.#ready = true;
-    this.#parts.observed.saveRegularly(() => Promise.resolve(this.#telemetry.snapshot()));
+    this.#parts.observed.saveRegularly(() => this.#snapshot());
   }
 
-  #open(
-    on: ListenOn,
-    side: Pipeline & { readonly connections: Set<Downstream> },
-    routes: Readonly<Record<string, string>>,
-  ): Promise<Listener> {
-    const direction = side === this.#inbound ? 'inbound' : 'outbound';
-    return Listener.open(on, (socket, local) => {
-      if (direction === 'inbound' && side.connections.size >= this.#parts.config.limits.connections) {
-        this.#turnAway(socket);
-        return;
-      }
-      const downstream = Downstream.serve(socket, side, routes[local]);
-      if (downstream === undefined) return;
-      side.connections.add(downstream);
-      this.#telemetry.connections(direction, 1);
-    });
+  /** What all threads have counted. */
+  async #snapshot(): Promise<TelemetrySnapshot> {
+    const own = this.#path.telemetry.snapshot();
+    if (this.#threads.length === 0) return own;
+    return mergeSnapshots([own, ...(await this.#everyThread((thread) => thread.ask('snapshot')))]);
   }
 
-  /** One connection too many: it gets an answer, and no place. */
-  #turnAway(socket: import('node:net').Socket): void {
-    const detail = `The sidecar serves limits.connections, ${this.#parts.config.limits.connections}, connections already.`;
-    const refusal = { reason: 'too-many-connections', detail } as const;
-    const requestId = this.#inbound.onMalformed(undefined, refusal);
-    socket.on('error', () => {});
-    socket.setTimeout(graceMs.most * 4, () => socket.destroy());
-    socket.end(problemResponse(refusal.reason, detail, requestId, true, true), 'latin1');
-    socket.on('end', () => socket.destroySoon());
-    socket.resume();
+  #everyThread<Result>(ask: (thread: Thread) => Promise<Result>): Promise<Result[]> {
+    return Promise.all(this.#threads.map(ask));
   }
 
-  /** Takes up a keyring that was loaded anew. */
+  /** Takes up a keyring that was loaded anew; `/status` shows it once every thread has it. */
   async onKeyring(keyring: Keyring): Promise<void> {
     await this.#parts.state.use(keyring.inbound.keys());
-    this.#inbound.onKeyring(keyring);
-    this.#outbound.onKeyring(keyring);
+    this.#path.takeUpKeyring(keyring);
+    await this.#everyThread((thread) => thread.ask('takeUpKeyring'));
+    this.#keyring = keyring;
   }
 
   /** Takes up fleet and matrix as they are in force now. */
-  onPolicy(): void {
-    const { fleet, matrix } = this.#parts.policy.current;
-    this.#telemetry.setPeers(fleet.services.keys());
-    this.#callees.replace(fleet);
-    this.#inbound.onRules(matrix.of(this.#parts.config.service));
+  async onPolicy(): Promise<void> {
+    this.#path.takeUpPolicy(this.#parts.policy.current);
+    await this.#everyThread((thread) => thread.ask('takeUpPolicy'));
   }
 
   async #status(): Promise<StatusDocument> {
-    const { binary, build, config, keys, policy } = this.#parts;
+    const { binary, build, config, policy } = this.#parts;
     const { fleet, matrix } = policy.current;
     return {
       service: config.service,
-      host: keys.current.host,
+      host: this.#keyring.host,
       phase: binary.phase,
       version: build.version,
       build: build.hash,
       matrix: matrix.hash,
       fleet: fleet.hash,
-      keys: loadedKeys(keys.current),
+      keys: loadedKeys(this.#keyring),
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,
       ready: this.#ready,
       workers: config.workers,
@@ -195,66 +169,55 @@ export class Sidecar {
   async drain(): Promise<void> {
     const { state, observed, logger, config } = this.#parts;
     this.#ready = false;
-    for (const listener of this.#listeners) listener.close();
-    const adminClosed = this.#admin?.close();
-    this.#inbound.draining = true;
-    this.#outbound.draining = true;
     const since = performance.now();
+    this.#path.stopAccepting();
+    await this.#everyThread((thread) => thread.ask('stopAccepting'));
+    const adminClosed = this.#admin?.close();
     await delay(graceMs.least);
-    while (this.#undecided() && performance.now() - since < graceMs.most) await delay(graceMs.step);
-    await observed.handOver(this.#telemetry.snapshot()).catch((error: unknown) => {
+    while ((await this.#isUndecided()) && performance.now() - since < graceMs.most) await delay(graceMs.step);
+    await observed.handOver(await this.#snapshot()).catch((error: unknown) => {
       logger.error({ event: 'observed-not-saved', err: error }, 'observed.json could not be saved');
     });
     // From here on nothing is verified; connections without a request end, so that peers open new ones.
-    for (const downstream of this.#inbound.connections) if (downstream.isWaiting) downstream.end();
+    await this.#endWaiting('inbound');
     await state.handOver().catch((error: unknown) => {
       logger.error({ event: 'state-not-handed-over', err: error }, (error as Error).message);
     });
-    logger.info(
-      { event: 'handed-over', ms: Math.round(performance.now() - since) },
-      'handed over the replay memory',
-    );
+    const ms = Math.round(performance.now() - since);
+    logger.info({ event: 'handed-over', ms }, 'handed over the replay memory');
     await this.#empty(since + config.timeouts.drain);
-    this.#inbound.closeIdle();
-    this.#callees.closeIdle();
     await adminClosed;
-    await observed.close(this.#telemetry.snapshot()).catch(() => {});
-    this.#telemetry.close();
+    await observed.close(await this.#snapshot()).catch(() => {});
+    this.#path.close();
+    await this.#everyThread((thread) => thread.ask('close'));
   }
 
-  /** Whether an inbound connection may still bring a request that nobody else will see. */
-  #undecided(): boolean {
-    for (const downstream of this.#inbound.connections) if (downstream.isUndecided) return true;
-    return false;
+  async #isUndecided(): Promise<boolean> {
+    if (this.#path.isUndecided()) return true;
+    return (await this.#everyThread((thread) => thread.ask('isUndecided'))).includes(true);
+  }
+
+  async #endWaiting(side: 'inbound' | 'outbound'): Promise<void> {
+    this.#path.endWaiting(side);
+    await this.#everyThread((thread) => thread.ask('endWaiting', side));
+  }
+
+  async #openConnections(): Promise<number> {
+    const others = await this.#everyThread((thread) => thread.ask('openConnections'));
+    return others.reduce((sum, count) => sum + count, this.#path.openConnections);
   }
 
   /** Waits until no connection is left; those of apps that lie idle are closed after a while. */
   async #empty(deadline: number): Promise<void> {
-    const idleSince = performance.now();
-    while (
-      this.#inbound.connections.size + this.#outbound.connections.size > 0 &&
-      performance.now() < deadline
-    ) {
-      if (performance.now() - idleSince > drainIdleMs) {
-        for (const downstream of this.#outbound.connections) if (downstream.isWaiting) downstream.end();
-      }
+    const idleUntil = performance.now() + drainIdleMs;
+    while ((await this.#openConnections()) > 0 && performance.now() < deadline) {
+      if (performance.now() > idleUntil) await this.#endWaiting('outbound');
       await delay(20);
     }
-    for (const side of [this.#inbound, this.#outbound]) for (const one of side.connections) one.abort();
   }
 }
 
 /** The ids of all keys, this service's own and its callers'. */
 function kidsOf({ inbound, outbound }: Keyring): ReadonlySet<string> {
   return new Set([...inbound.keys(), ...[...outbound.values()].map(({ kid }) => kid)]);
-}
-
-/** The authorities that mean this service: its name, alone or with the listener's port. */
-function audienceOf({ service, inbound }: SidecarConfig): ReadonlySet<string> {
-  return new Set([service, inbound.listen.port === 80 ? service : `${service}:${inbound.listen.port}`]);
-}
-
-function addressOf(text: string): ListenOn {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 }

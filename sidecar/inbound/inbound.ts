@@ -35,6 +35,8 @@ export interface InboundParts {
   readonly telemetry: Telemetry;
   readonly replay: Replay;
   readonly applyVerdict: ApplyVerdict;
+  /** A connection is gone. */
+  readonly onGone: () => void;
   keyring: Keyring;
   rules: ServiceRules;
 }
@@ -244,6 +246,7 @@ export class Inbound implements Pipeline, Side {
   onClosed(downstream: Downstream): void {
     this.connections.delete(downstream);
     this.#parts.telemetry.connections('inbound', -1);
+    this.#parts.onGone();
     for (const tunnel of this.#tunnels) if (tunnel.downstream === downstream) this.#tunnels.delete(tunnel);
   }
 

@@ -5,7 +5,7 @@ import type { SocketAddress } from '../../config/units.ts';
 const backlog = 4096;
 
 /** Where to listen: an address of our own, or the number of a listening socket that we inherited. */
-export type ListenOn = SocketAddress | { readonly fd: number };
+export type ListenOn = (SocketAddress & { readonly reusePort?: boolean }) | { readonly fd: number };
 
 /** A listening socket; connections come paused, so that whoever takes one over misses no byte. */
 export class Listener {
@@ -27,10 +27,15 @@ export class Listener {
     );
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen('fd' in on ? { fd: on.fd } : { host: on.host, port: on.port, backlog }, () => {
-        server.off('error', reject);
-        resolve();
-      });
+      server.listen(
+        'fd' in on
+          ? { fd: on.fd }
+          : { host: on.host, port: on.port, backlog, reusePort: on.reusePort ?? false },
+        () => {
+          server.off('error', reject);
+          resolve();
+        },
+      );
     });
     const listener = new Listener(server);
     local = listener.local;

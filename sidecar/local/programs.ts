@@ -10,8 +10,18 @@ export interface Program {
 
 /** Everything that `npm run build` makes. */
 export const programs: readonly Program[] = [
-  { name: 'countersign-logging', entry: 'sidecar/bin/logging.ts', workers: [], assets: [] },
-  { name: 'countersign-enforcing', entry: 'sidecar/bin/enforcing.ts', workers: [], assets: [] },
+  {
+    name: 'countersign-logging',
+    entry: 'sidecar/bin/logging.ts',
+    workers: ['sidecar/bin/logging-worker.ts'],
+    assets: [],
+  },
+  {
+    name: 'countersign-enforcing',
+    entry: 'sidecar/bin/enforcing.ts',
+    workers: ['sidecar/bin/enforcing-worker.ts'],
+    assets: [],
+  },
   { name: 'countersign', entry: 'sidecar/bin/countersign.ts', workers: [], assets: [] },
   {
     name: 'countersign-core',
