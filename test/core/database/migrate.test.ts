@@ -33,10 +33,13 @@ interface Opened {
   readonly message?: string;
 }
 
-/** Opens a file in a process of its own, as the user nobody where the test is run by root (root may write anywhere). */
-async function openAsNobody(file: string): Promise<Opened> {
-  const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  return JSON.parse((await run(process.execPath, [opener, file], nobody)).stdout);
+/** Opens a file in a process of its own; root, who may write anywhere, without that right. */
+async function openUnprivileged(file: string): Promise<Opened> {
+  const words = [process.execPath, opener, file];
+  if (process.getuid?.() === 0)
+    words.unshift('setpriv', '--bounding-set=-dac_override,-dac_read_search,-fowner');
+  const [program, ...rest] = words as [string, ...string[]];
+  return JSON.parse((await run(program, rest)).stdout);
 }
 
 async function emptyFile(t: Test, name = 'core.db'): Promise<string> {
@@ -237,9 +240,13 @@ t.test('a file or folder that may not be written is refused with what to do', as
   t.teardown(() => chmod(readOnly, 0o755));
   const expected = { error: 'database-unwritable', message: /make the file and its directory writable/ };
   const before = await readFile(made);
-  t.match(await openAsNobody(join(readOnly, 'made.db')), expected, 'a read-only file');
-  t.match(await openAsNobody(join(readOnly, 'new.db')), expected, 'a read-only folder');
-  t.match(await openAsNobody(join(folder, 'nowhere', 'new.db')), expected, 'a folder that does not exist');
+  t.match(await openUnprivileged(join(readOnly, 'made.db')), expected, 'a read-only file');
+  t.match(await openUnprivileged(join(readOnly, 'new.db')), expected, 'a read-only folder');
+  t.match(
+    await openUnprivileged(join(folder, 'nowhere', 'new.db')),
+    expected,
+    'a folder that does not exist',
+  );
   t.ok(before.equals(await readFile(join(readOnly, 'made.db'))));
   t.strictSame(await readdir(readOnly), ['made.db']);
 });
