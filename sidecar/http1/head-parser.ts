@@ -152,12 +152,24 @@ function parse(
 }
 
 function markDisguises(lines: FieldLines): void {
-  const underscores = lines.text.includes('_');
+  const { text, offsets } = lines;
+  let underscore = text.indexOf('_');
   for (let i = 0; i < lines.fieldCount; i++) {
     if (lines.ids[i] !== 0) continue;
-    const first = lines.text.charCodeAt(lines.offsets[4 * i]!);
-    // Only a name that starts with X or holds an underscore can be one; most heads have neither to look at.
-    if (first !== 0x78 && first !== 0x58 && !underscores) continue;
+    const start = offsets[4 * i]!;
+    if (underscore >= 0 && underscore < start) underscore = text.indexOf('_', start);
+    const hasUnderscore = underscore >= 0 && underscore < offsets[4 * i + 1]!;
+    // Only X-Service-* and names with an underscore can be one; most heads have neither to look at.
+    if (!hasUnderscore && !startsAsOurs(text, start)) continue;
     if (isDisguised(lines.name(i))) lines.ids[i] = disguisedId;
   }
+}
+
+/** Whether a name starts with `x-s`, in any case. */
+function startsAsOurs(text: string, at: number): boolean {
+  return (
+    (text.charCodeAt(at) | 0x20) === 0x78 &&
+    text.charCodeAt(at + 1) === 0x2d &&
+    (text.charCodeAt(at + 2) | 0x20) === 0x73
+  );
 }

@@ -30,6 +30,8 @@ const dropped = dropTable(
 /** Who calls, as far as the app may be told. */
 export interface Caller {
   readonly caller: string;
+  /** The signature fields hold nothing but the proof of it. */
+  readonly alone: boolean;
 }
 
 /**
@@ -54,7 +56,7 @@ export function composeForApp(
     `${head.method} ${head.originForm} HTTP/1.1\r\n` +
     (head.countOf[fieldId.host] === 0 ? `Host: ${head.authority || service}\r\n` : '') +
     head.keptLines(dropped, head.hopByHop) +
-    foreignSignatures(head) +
+    (proven?.alone === true ? '' : foreignSignatures(head)) +
     (proven === undefined ? '' : `X-Service-ID: ${proven.caller}\r\n`) +
     `X-Forwarded-For: ${forwardedFor}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ${head.authority || service}\r\n` +
     `X-Request-ID: ${call.requestId}\r\n` +

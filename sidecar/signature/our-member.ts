@@ -9,6 +9,8 @@ import {
   parseMembers,
   StructuredFieldError,
 } from './structured-fields.ts';
+import { headTag } from './tags.ts';
+import { usualMember } from './usual-member.ts';
 
 /** The one member of Signature-Input that is ours, with its signature. */
 export interface OurMember {
@@ -17,6 +19,8 @@ export interface OurMember {
   readonly params: SignatureParams;
   /** The MAC in base64, without colons. */
   readonly mac: string;
+  /** Neither field holds anything beside it. */
+  readonly alone: boolean;
 }
 
 /** Coverages of proven callers, by their text; of proven ones only, so that nobody else can fill it. */
@@ -52,9 +56,12 @@ export function findOurMember(
   tag: string,
 ): OurMember | undefined {
   if (signatureInput === undefined) return undefined;
+  const usual = tag === headTag ? usualMember(signatureInput, signature, known) : undefined;
+  if (usual !== undefined) return usual;
   let label = '';
   let found: Member | undefined;
-  for (const { key, member } of parse('Signature-Input', signatureInput)) {
+  const inputs = parse('Signature-Input', signatureInput);
+  for (const { key, member } of inputs) {
     if (tagOf(member) !== tag) continue;
     if (found !== undefined)
       throw new SignatureError(
@@ -72,16 +79,22 @@ export function findOurMember(
     );
   const params = readParams(found, tag);
   const coverage = (found.known as CheckedCoverage | undefined) ?? checkCoverage(coverageOf(found.items));
-  return { label, coverage, params, mac: macOf(label, signature) };
+  const macs = macsOf(label, signature);
+  const alone = inputs.length === 1 && macs.length === 1;
+  return { label, coverage, params, mac: macOf(label, macs), alone };
 }
 
-function macOf(label: string, signature: string | undefined): string {
+function macsOf(label: string, signature: string | undefined): DictionaryMember[] {
   if (signature === undefined)
     throw new SignatureError(
       'malformed-signature',
       `Signature-Input has ${label}, but there is no Signature field`,
     );
-  const member = parse('Signature', signature).find(({ key }) => key === label)?.member;
+  return parse('Signature', signature);
+}
+
+function macOf(label: string, macs: readonly DictionaryMember[]): string {
+  const member = macs.find(({ key }) => key === label)?.member;
   if (member === undefined)
     throw new SignatureError(
       'malformed-signature',

@@ -29,6 +29,8 @@ export type Proof =
       readonly digest: string | undefined;
       /** Seconds by which our clock is ahead of `created`; negative when it is behind. */
       readonly skewSeconds: number;
+      /** Neither signature field holds anything beside our member. */
+      readonly alone: boolean;
       /** What the trailer signature is made with too. */
       readonly key: PairKey;
     }
@@ -179,6 +181,7 @@ export function verifyRequest(
     expires: params.expires,
     digest: form === 'digest' ? head.field('content-digest') : undefined,
     skewSeconds,
+    alone: member.alone,
     key: inbound.key,
   };
 }
