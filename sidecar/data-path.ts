@@ -23,6 +23,7 @@ export interface DataPathParts {
   readonly inboundCount: Int32Array;
 }
 
+/** How long a connection too many has to read its answer. */
 const turnAwayMs = 1_000;
 
 /** Inbound and outbound of one thread, with its listeners and connections. */
@@ -72,7 +73,8 @@ export class DataPath {
   #listenOutbound(on: ListenOn): Promise<Listener> {
     const { routes } = this.#config.outbound;
     return Listener.open(on, (socket, local) => {
-      if (this.#serve(socket, this.#outbound, routes[local])) this.telemetry.connections('outbound', 1);
+      const route = 'fd' in on ? routes[local] : on.route;
+      if (this.#serve(socket, this.#outbound, route)) this.telemetry.connections('outbound', 1);
     });
   }
 
@@ -103,7 +105,9 @@ export class DataPath {
     const refusal = { reason: 'too-many-connections', detail } as const;
     const requestId = this.#inbound.onMalformed(undefined, refusal);
     socket.on('error', () => {});
-    socket.setTimeout(turnAwayMs, () => socket.destroy());
+    // Not an idle time, which whoever sends a byte now and then would put off for ever.
+    const giveUp = setTimeout(() => socket.destroy(), turnAwayMs);
+    socket.once('close', () => clearTimeout(giveUp));
     socket.end(problemResponse(refusal.reason, detail, requestId, true, true), 'latin1');
     socket.on('end', () => socket.destroySoon());
     socket.resume();

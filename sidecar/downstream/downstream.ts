@@ -10,6 +10,7 @@ import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import {
   adopt,
+  isShared,
   type OwnedSocket,
   releaseBodyBuffer,
   type SocketOwner,
@@ -21,14 +22,19 @@ export interface Pipeline {
   /** On outbound an absolute-form target replaces Host: it is a forward proxy. */
   readonly absoluteFormReplacesHost: boolean;
   readonly limits: { readonly head: number; readonly headers: number };
-  readonly timeouts: { readonly head: number; readonly idle: number; readonly tunnel_idle: number };
+  readonly timeouts: {
+    readonly head: number;
+    readonly idle: number;
+    readonly response: number;
+    readonly tunnel_idle: number;
+  };
   /** True once no further request is to be served: connections close behind the present one. */
   readonly draining: boolean;
   /** A well-framed request: either refuse it, or begin an exchange for it, or suspend the connection. */
   onRequest(downstream: Downstream, head: RequestHead): void;
   /** A message that is refused before it is anybody's request. */
   onMalformed(downstream: Downstream | undefined, refusal: Refusal): string;
-  onClosed(downstream: Downstream): void;
+  onClosed(downstream: Downstream, exchange: Exchange | undefined): void;
 }
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
@@ -177,6 +183,15 @@ export class Downstream implements SocketOwner, Timed {
 
   /** Takes one head off the bytes; false when it is not complete yet. */
   #head(): boolean {
+    if (!isShared(this.#buffer)) {
+      // Behind a body: heads are parsed in the memory of llhttp only.
+      const { length } = assemblyBuffer;
+      this.#end = Math.min(this.#end, this.#at + length);
+      this.#buffer.copy(assemblyBuffer, 0, this.#at, this.#end);
+      this.#end -= this.#at;
+      this.#at = 0;
+      this.#buffer = assemblyBuffer;
+    }
     const buffer = this.#buffer;
     let start = this.#at;
     // RFC 9112 §2.2: empty lines before a request line are ignored.
@@ -238,6 +253,7 @@ export class Downstream implements SocketOwner, Timed {
   resume(): void {
     this.#blocked = false;
     if (this.state === 'closed') return;
+    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.idle;
     const stash = this.#stash;
     if (stash !== undefined && (this.state === 'head' || this.state === 'body' || this.state === 'collect')) {
       this.#stash = undefined;
@@ -246,12 +262,24 @@ export class Downstream implements SocketOwner, Timed {
         this.#use(assemblyBuffer, 0, stash.length);
       } else this.#use(stash, 0, stash.length);
     }
-    if (this.#wantsMore || this.state === 'tunnel') this.#readOn();
+    if (this.#awaitsNothing) this.end();
+    else if (this.#wantsMore || this.state === 'tunnel') this.#readOn();
+  }
+
+  /** Whether all that the peer has sent, up to its FIN, is answered. */
+  get #awaitsNothing(): boolean {
+    return this.readEnded && this.state === 'head' && !this.#blocked && this.#stash === undefined;
   }
 
   /** Reads no more of the body until `resume()`. */
   block(): void {
     this.#blocked = true;
+    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.response;
+  }
+
+  /** Bytes pass in the other direction of the tunnel. */
+  keepTunnel(): void {
+    this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
   }
 
   /**
@@ -291,7 +319,8 @@ export class Downstream implements SocketOwner, Timed {
   /** Passes the body of the present request to its exchange as it comes. */
   stream(head: RequestHead): void {
     this.state = 'body';
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    const { idle, response } = this.pipeline.timeouts;
+    this.deadline = coarseNow() + (this.#blocked ? response : idle);
     if (head.body === 'chunked') {
       this.#decoder = new ChunkedDecoder(this.pipeline.limits.head, (buffer, start, end) =>
         this.exchange?.onRequestPiece(buffer, start, end),
@@ -332,7 +361,7 @@ export class Downstream implements SocketOwner, Timed {
     }
     const upstream = exchange.upstreamSocket;
     if (ended) {
-      if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.bodyBuffer, upstream);
+      if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, upstream);
       this.bodyBuffer = undefined;
       this.#decoder = undefined;
       if (this.state === 'body') {
@@ -352,7 +381,6 @@ export class Downstream implements SocketOwner, Timed {
     this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
     const stash = this.#stash;
     this.#stash = undefined;
-    this.bodyBuffer = takeBodyBuffer();
     if (stash !== undefined) this.exchange?.tunnelUp(stash, 0, stash.length);
     this.#readOn();
   }
@@ -388,11 +416,13 @@ export class Downstream implements SocketOwner, Timed {
     this.#stash = undefined;
     this.#decoder = undefined;
     this.bodyBuffer = undefined;
-    this.socket.end();
-    if (this.readEnded) return;
-    this.deadline = coarseNow() + lingerMs;
     this.#blocked = false;
-    this.#readOn();
+    // What is written has the time of an idle connection to leave: only then does the lingering begin.
+    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.socket.end(() => {
+      this.deadline = coarseNow() + lingerMs;
+    });
+    if (!this.readEnded) this.#readOn();
   }
 
   #refuse(refusal: Refusal): void {
@@ -409,10 +439,12 @@ export class Downstream implements SocketOwner, Timed {
         else this.#refuse(timeout('The head of the request did not arrive in time.'));
         return;
       case 'collect':
-        this.#refuse(timeout('The body of the request stopped arriving.'));
-        return;
       case 'body':
-        this.exchange?.onRequestBroken(timeout('The body of the request stopped arriving.'));
+        this.exchange?.onRequestBroken(
+          this.#blocked
+            ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
+            : timeout('The body of the request stopped arriving.'),
+        );
         return;
       case 'tunnel':
         this.exchange?.abort();
@@ -477,7 +509,7 @@ export class Downstream implements SocketOwner, Timed {
     this.#stash = undefined;
     this.#collected = undefined;
     unwatch(this);
-    this.pipeline.onClosed(this);
+    this.pipeline.onClosed(this, exchange);
     exchange?.onDownstreamClosed();
   }
 }

@@ -179,7 +179,8 @@ export class Exchange {
     const writer = this.#requestWriter;
     if (this.#upstream === undefined || writer === undefined || start === end) return;
     this.#guard?.update(buffer.subarray(start, end));
-    if (this.#requestFraming === 'length' && end - start > writer.remaining) {
+    const held = this.#held === undefined ? 0 : 1;
+    if (this.#requestFraming === 'length' && end - start > writer.remaining - held) {
       this.onRequestBroken({
         reason: 'digest-mismatch',
         detail: 'The body is longer than the length that was signed.',
@@ -257,7 +258,8 @@ export class Exchange {
   onInterim(head: ResponseHead): void {
     if (this.minorVersion === 0) return;
     const lines = head.keptLines(this.side.responseDrop, head.hopByHop);
-    this.downstream.socket.write(`HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}\r\n`, 'latin1');
+    const interim = `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}\r\n`;
+    if (!this.downstream.socket.write(interim, 'latin1')) this.#upstream?.block();
   }
 
   /**
@@ -334,7 +336,7 @@ export class Exchange {
       this.downstream.socket.destroySoon();
       return;
     }
-    if (!upstream.connected) {
+    if (!upstream.connected && !this.resent) {
       this.#tried ??= new Set();
       this.#tried.add(upstream.host);
       this.#connect();
@@ -416,12 +418,14 @@ export class Exchange {
   tunnelUp(buffer: Buffer, start: number, end: number): boolean {
     const upstream = this.#upstream;
     if (upstream === undefined) return false;
+    upstream.keepTunnel();
     const more = upstream.socket.write(Buffer.from(buffer.subarray(start, end)));
     if (!more) this.downstream.block();
     return more;
   }
 
   tunnelDown(buffer: Buffer, start: number, end: number): void {
+    this.downstream.keepTunnel();
     if (!this.downstream.socket.write(Buffer.from(buffer.subarray(start, end)))) this.#upstream?.block();
   }
 

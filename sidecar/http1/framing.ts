@@ -166,6 +166,7 @@ export function frameResponse(head: ResponseHead, method: string): string | unde
   const lengths = head.countOf[fieldId['content-length']]!;
   const options =
     head.countOf[fieldId.connection] === 0 ? usual : connectionOptions(head.known(fieldId.connection)!);
+  if (options.endToEnd !== undefined) return `its Connection field names "${options.endToEnd}"`;
   head.close = options.close || (head.minorVersion === 0 && !options.keepAlive);
   head.hopByHop = options.named;
   head.contentLength = 0;

@@ -24,6 +24,10 @@ export interface SocketOwner {
 export interface OwnedSocket extends Socket {
   owner: SocketOwner;
   lastError: Error | undefined;
+  /** What the next bytes are read into: it stays so until the next read, whatever the owner wants by then. */
+  reading: Buffer;
+  /** A body buffer that goes back to the others as soon as nothing is read into it any more. */
+  spent: Buffer | undefined;
 }
 
 let nextBuffer: Buffer = readBuffer;
@@ -41,7 +45,13 @@ const onread = {
   callback(this: OwnedSocket, length: number, buffer: Buffer): boolean {
     const { owner } = this;
     const more = owner.onBytes(buffer, length);
-    nextBuffer = owner.bodyBuffer ?? readBuffer;
+    const next = owner.bodyBuffer ?? readBuffer;
+    if (this.spent !== undefined) {
+      keep(this.spent);
+      this.spent = undefined;
+    }
+    this.reading = next;
+    nextBuffer = next;
     return more;
   },
 };
@@ -66,6 +76,8 @@ function own(socket: Socket, owner: SocketOwner): OwnedSocket {
   const owned = socket as OwnedSocket;
   owned.owner = owner;
   owned.lastError = undefined;
+  owned.reading = readBuffer;
+  owned.spent = undefined;
   owned.on('end', onEnd).on('drain', onDrain).on('error', onError).on('close', onClose);
   return owned;
 }
@@ -104,16 +116,25 @@ export function takeBodyBuffer(): Buffer {
   return kept.pop() ?? Buffer.allocUnsafeSlow(bodyBufferBytes);
 }
 
-/** Gives a buffer back, unless a write out of it is still under way in `destination`. */
-export function releaseBodyBuffer(buffer: Buffer, destination: Socket | undefined): void {
-  if (kept.length < mostKept && (destination === undefined || destination.writableLength === 0))
-    kept.push(buffer);
+/** Gives a buffer of a socket back, unless a write out of it is still under way in `destination`. */
+export function releaseBodyBuffer(
+  socket: OwnedSocket,
+  buffer: Buffer,
+  destination: Socket | undefined,
+): void {
+  if (destination !== undefined && destination.writableLength > 0) return;
+  if (socket.reading === buffer) socket.spent = buffer;
+  else keep(buffer);
+}
+
+function keep(buffer: Buffer): void {
+  if (kept.length < mostKept) kept.push(buffer);
 }
 
 const copiedAsText = 4096;
 
-/** Whether bytes of this buffer are overwritten by the next read of any socket. */
-function isShared(buffer: Buffer): boolean {
+/** Whether this is memory of llhttp: heads can be parsed in it, and the next read of any socket overwrites it. */
+export function isShared(buffer: Buffer): boolean {
   return buffer === readBuffer || buffer === assemblyBuffer;
 }
 

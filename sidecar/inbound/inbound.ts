@@ -12,6 +12,7 @@ import { type Circumstances, type Decision, decide } from '../policy/decide.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
 import type { ApplyVerdict, Denial, Disposition, Verdict } from '../policy/verdict.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
+import type { Proof } from '../signature/verify.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { UpstreamHost } from '../upstream/upstream-host.ts';
@@ -20,6 +21,7 @@ import { StreamedBody } from './streamed-body.ts';
 import { TrailerFilter } from './trailers.ts';
 
 type Permit = Extract<Disposition, { forward: true }>;
+type Proven = Extract<Proof, { proven: true }>;
 
 /** The replay memory as the data path uses it. */
 export interface Replay {
@@ -94,10 +96,19 @@ export class Inbound implements Pipeline, Side {
       exchange.kid = proof.kid;
       exchange.skewSeconds = proof.skewSeconds;
     }
+    const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
     const disposition = applyVerdict(verdict);
-    if (!disposition.forward) {
+    if (dropped !== undefined) {
+      exchange.refuse(
+        {
+          reason: 'malformed-request',
+          detail: `Connection names "${dropped}", which the signature covers.`,
+        },
+        true,
+      );
+    } else if (!disposition.forward) {
       exchange.refuse(disposition.denial, head.hasBody);
-    } else if (verdict.allowed && proof?.digest !== undefined && this.#isShort(head)) {
+    } else if (proof?.digest !== undefined && this.#isShort(head)) {
       // Also without a body: one that was signed may have been cut off altogether.
       this.#forwardProven(exchange, head, decision, proof.digest);
     } else if (!head.hasBody) {
@@ -122,7 +133,7 @@ export class Inbound implements Pipeline, Side {
   }
 
   #forward(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit, body?: Buffer): void {
-    const length = body === undefined ? undefined : body.length;
+    const length = body?.length ?? (head.body === 'length' ? 0 : undefined);
     const { service } = this.#parts.config;
     exchange.send(this.#app, composeForApp(head, exchange, decision.proof, service, 'none', length), body);
   }
@@ -144,19 +155,22 @@ export class Inbound implements Pipeline, Side {
 
   /** The decision on a call whose body is not the one that was signed: a public route stays open to it. */
   #withoutProof(exchange: Exchange, { verdict, proof, open }: Decision, denial: Denial): Decision {
+    // What was denied before is denied for its first reason.
+    if (!verdict.allowed) return { verdict, proof: undefined, open };
     const claim = proof === undefined ? undefined : { claimed: proof.caller, kid: proof.kid };
-    const final: Verdict =
-      open && verdict.allowed ? { allowed: true, rule: verdict.rule } : { allowed: false, denial, ...claim };
+    const final: Verdict = open
+      ? { allowed: true, rule: verdict.rule }
+      : { allowed: false, denial, ...claim };
     exchange.caller = undefined;
     this.#note(exchange, final);
     return { verdict: final, proof: undefined, open };
   }
 
   #stream(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit): void {
-    const { verdict, proof, open } = decision;
+    const { proof, open } = decision;
     const { service } = this.#parts.config;
     // Whose body it is shows only at its end: on a public route nobody is named before.
-    const guarded = verdict.allowed && !open ? proof : undefined;
+    const guarded = open ? undefined : proof;
     const signed = guarded === undefined ? undefined : head.known(fieldId['x-service-content-length']);
     const length =
       head.body === 'length' ? head.contentLength : signed === undefined ? undefined : Number(signed);
@@ -170,9 +184,13 @@ export class Inbound implements Pipeline, Side {
     const guard: BodyGuard =
       guarded === undefined
         ? new TrailerFilter(head)
-        : new StreamedBody(head.copy(), guarded, (denial) => this.#bodyDenied(exchange, decision, denial));
-    const framing = length === undefined ? 'chunked' : 'length';
-    const text = composeForApp(head, exchange, open ? undefined : proof, service, framing, length);
+        : new StreamedBody(head.copy(), guarded, length, (denial) =>
+            this.#bodyDenied(exchange, decision, denial),
+          );
+    // A body of no bytes that is still to be proven must not be complete with its head.
+    const framing = length === undefined || length === 0 ? 'chunked' : 'length';
+    const told = framing === 'length' ? length : undefined;
+    const text = composeForApp(head, exchange, open ? undefined : proof, service, framing, told);
     exchange.stream(this.#app, text, framing, length ?? 0, guard);
     exchange.downstream.stream(head);
   }
@@ -243,15 +261,21 @@ export class Inbound implements Pipeline, Side {
     });
   }
 
-  onClosed(downstream: Downstream): void {
+  onClosed(downstream: Downstream, exchange: Exchange | undefined): void {
     this.connections.delete(downstream);
     this.#parts.telemetry.connections('inbound', -1);
     this.#parts.onGone();
-    for (const tunnel of this.#tunnels) if (tunnel.downstream === downstream) this.#tunnels.delete(tunnel);
+    if (exchange !== undefined) this.#tunnels.delete(exchange);
   }
 
   /** Closes the connections to the app that lie ready. */
   closeIdle(): void {
     for (const host of this.#app) host.closeIdle();
   }
+}
+
+/** The first covered field that Connection names: the app would not get what the caller signed. */
+function coveredHopByHop(proof: Proven, { hopByHop }: RequestHead): string | undefined {
+  if (hopByHop === undefined) return undefined;
+  return proof.coverage.components.find(({ name }) => hopByHop.has(name))?.name;
 }

@@ -4,6 +4,7 @@ import type { RequestHead } from '../http1/request-head.ts';
 import type { Denial } from '../policy/verdict.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyTrailer } from '../signature/verify.ts';
+import { refuseIdentity } from './trailers.ts';
 
 /** A signed body that is hashed while it passes; its end is let through once the digest is proven. */
 export class StreamedBody implements BodyGuard {
@@ -11,32 +12,44 @@ export class StreamedBody implements BodyGuard {
   readonly #proof: Extract<Proof, { proven: true }>;
   readonly #onDenied: (denial: Denial) => Refusal | undefined;
   readonly #check: DigestCheck;
+  readonly #length: number | undefined;
+  #received = 0;
 
   /**
    * @param head a copy of the request's head
+   * @param length bytes that the body must have, when they were signed
    * @param onDenied decides what a body that was not signed so means: a refusal, or undefined to let it through
    */
   constructor(
     head: RequestHead,
     proof: Extract<Proof, { proven: true }>,
+    length: number | undefined,
     onDenied: (denial: Denial) => Refusal | undefined,
   ) {
     this.#head = head;
     this.#proof = proof;
+    this.#length = length;
     this.#onDenied = onDenied;
     this.#check = new DigestCheck(proof.streaming ? undefined : proof.digest);
   }
 
   update(piece: Buffer): void {
+    this.#received += piece.length;
     this.#check.update(piece);
   }
 
   finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal {
-    return this.#denied(trailers) ?? '';
+    return refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers) ?? '';
   }
 
   #denied(trailers: ReadonlyMap<string, string> | undefined): Refusal | undefined {
     this.#head.trailers = trailers;
+    if (this.#length !== undefined && this.#received !== this.#length) {
+      return this.#onDenied({
+        reason: 'digest-mismatch',
+        detail: `The body has ${this.#received} bytes; X-Service-Content-Length, which was signed, says ${this.#length}.`,
+      });
+    }
     if (!this.#proof.streaming) {
       const denial = this.#check.verdict();
       return denial === undefined ? undefined : this.#onDenied(denial);

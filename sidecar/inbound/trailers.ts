@@ -2,11 +2,33 @@ import type { BodyGuard } from '../exchange/exchange.ts';
 import { fieldId, fieldNames } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import { streamingTrailers } from '../signature/coverage-rules.ts';
 
 const known = new Set<string>(fieldNames);
+const ofStreamingForm = new Set<string>(streamingTrailers);
 
 /** Fields that say who calls or what was signed: no trailer may bring them in behind the check of the head. */
 const identity = /^(?:x-service-|signature$|signature-input$|content-digest$)/;
+
+/**
+ * The refusal when a trailer section says who calls or what was signed.
+ *
+ * @param streaming whether the trailers of the streaming form may stand there
+ */
+export function refuseIdentity(
+  trailers: ReadonlyMap<string, string> | undefined,
+  streaming: boolean,
+): Refusal | undefined {
+  if (trailers === undefined) return undefined;
+  for (const name of trailers.keys()) {
+    if (!identity.test(name.replaceAll('_', '-')) || (streaming && ofStreamingForm.has(name))) continue;
+    return {
+      reason: 'malformed-request',
+      detail: `The trailer section holds ${name}, which belongs in the head.`,
+    };
+  }
+  return undefined;
+}
 
 /**
  * The body of a call that nobody signed as a stream: it passes as it comes, and of its trailer section what an app
@@ -22,15 +44,11 @@ export class TrailerFilter implements BodyGuard {
   update(): void {}
 
   finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal {
+    const refusal = refuseIdentity(trailers, this.#announced);
+    if (refusal !== undefined) return refusal;
     let lines = '';
     for (const [name, value] of trailers ?? []) {
       const plain = name.replaceAll('_', '-');
-      if (identity.test(plain) && !this.#announced) {
-        return {
-          reason: 'malformed-request',
-          detail: `The trailer section holds ${plain}, which belongs in the head.`,
-        };
-      }
       if (!known.has(plain) && !identity.test(plain)) lines += `${name}: ${value}\r\n`;
     }
     return lines;

@@ -40,7 +40,10 @@ export function listenPlans(file: string, config: SidecarConfig, sockets: Inheri
   }
   const reusePort = workers > 1;
   const own = {
-    outbound: [config.outbound.listen, ...Object.keys(config.outbound.routes).map(addressOf)],
+    outbound: [
+      config.outbound.listen,
+      ...Object.entries(config.outbound.routes).map(([at, route]) => ({ ...addressOf(at), route })),
+    ],
     inbound: [config.inbound.listen],
   };
   const share = (fds: readonly number[], worker: number): ListenOn[] =>

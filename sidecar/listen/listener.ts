@@ -5,7 +5,13 @@ import type { SocketAddress } from '../../config/units.ts';
 const backlog = 4096;
 
 /** Where to listen: an address of our own, or the number of a listening socket that we inherited. */
-export type ListenOn = (SocketAddress & { readonly reusePort?: boolean }) | { readonly fd: number };
+export type ListenOn =
+  | (SocketAddress & {
+      readonly reusePort?: boolean;
+      /** The callee of a route listener. */
+      readonly route?: string;
+    })
+  | { readonly fd: number };
 
 /** A listening socket; connections come paused, so that whoever takes one over misses no byte. */
 export class Listener {
@@ -33,6 +39,8 @@ export class Listener {
           : { host: on.host, port: on.port, backlog, reusePort: on.reusePort ?? false },
         () => {
           server.off('error', reject);
+          // A connection that could not be accepted, for want of descriptors: the others go on.
+          server.on('error', () => {});
           resolve();
         },
       );

@@ -1,6 +1,6 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { Downstream, Pipeline } from '../downstream/downstream.ts';
-import type { DenialReason } from '../errors.ts';
+import { type DenialReason, reasons } from '../errors.ts';
 import { Exchange, type Side } from '../exchange/exchange.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { fieldId } from '../http1/field-names.ts';
@@ -156,7 +156,10 @@ export class Outbound implements Pipeline, Side {
 
   onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined {
     if (head.countOf[fieldId['x-service-refusal']] === 0) return undefined;
-    const reason = head.known(fieldId['x-service-refusal']) as DenialReason;
+    const said = head.known(fieldId['x-service-refusal'])!;
+    // Only a sidecar's words count; anything else is an answer like any other.
+    if (!Object.hasOwn(reasons, said)) return undefined;
+    const reason = said as DenialReason;
     if (exchange.resent && (reason === 'replayed' || reason === 'memory-lost')) {
       return {
         reason: 'upstream-failed',
@@ -208,10 +211,10 @@ export class Outbound implements Pipeline, Side {
     });
   }
 
-  onClosed(downstream: Downstream): void {
+  onClosed(downstream: Downstream, exchange: Exchange | undefined): void {
     this.connections.delete(downstream);
     this.#parts.telemetry.connections('outbound', -1);
-    for (const tunnel of this.#tunnels) if (tunnel.downstream === downstream) this.#tunnels.delete(tunnel);
+    if (exchange !== undefined) this.#tunnels.delete(exchange);
   }
 }
 

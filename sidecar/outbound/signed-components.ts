@@ -15,8 +15,10 @@ import { headTag } from '../signature/tags.ts';
 export function signedComponents(sentHead: string): readonly ComponentHash[] | undefined {
   const end = sentHead.indexOf('\r\n\r\n') + 4;
   if (end < 4 || end > assemblyBuffer.length) return undefined;
-  assemblyBuffer.latin1Write(sentHead.slice(0, end), 0);
-  const head = parseRequestHead(assemblyBuffer, 0, end, mostFields);
+  // At the far end: the answer that is being read may lie at the start.
+  const at = assemblyBuffer.length - end;
+  assemblyBuffer.latin1Write(sentHead.slice(0, end), at);
+  const head = parseRequestHead(assemblyBuffer, at, assemblyBuffer.length, mostFields);
   if ('error' in head || frameRequest(head, false) !== undefined) return undefined;
   try {
     const member = findOurMember(head.field('signature-input'), head.field('signature'), headTag);

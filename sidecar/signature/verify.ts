@@ -33,6 +33,7 @@ export type Proof =
       readonly alone: boolean;
       /** What the trailer signature is made with too. */
       readonly key: PairKey;
+      readonly coverage: CheckedCoverage;
     }
   | Unproven;
 
@@ -183,6 +184,7 @@ export function verifyRequest(
     skewSeconds,
     alone: member.alone,
     key: inbound.key,
+    coverage,
   };
 }
 

@@ -142,7 +142,6 @@ export class Upstream implements SocketOwner, Timed {
         }
         this.state = 'tunnel';
         this.#keepAlive = false;
-        this.bodyBuffer = takeBodyBuffer();
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
         exchange.onSwitched(head);
         if (at < end) exchange.tunnelDown(from, at, end);
@@ -217,7 +216,7 @@ export class Upstream implements SocketOwner, Timed {
   }
 
   #releaseBuffer(destination: OwnedSocket): void {
-    if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.bodyBuffer, destination);
+    if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, destination);
     this.bodyBuffer = undefined;
   }
 
@@ -281,7 +280,13 @@ export class Upstream implements SocketOwner, Timed {
       this.exchange?.onResponseEnd(undefined);
       this.#finish(false);
     } else if (this.state === 'tunnel') this.exchange?.tunnelDownEnded();
+    else if (this.state === 'idle') this.close();
     else this.socket.destroy();
+  }
+
+  /** Bytes pass in the other direction of the tunnel. */
+  keepTunnel(): void {
+    this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
   }
 
   onDrain(): void {

@@ -36,7 +36,16 @@ export interface Target {
   signed(changes?: Partial<SignedRequest>): ReturnType<typeof buildSigned>;
 }
 
-export async function startTarget(t: Test, phase: Phase = 'enforcing', further = ''): Promise<Target> {
+/**
+ * @param further lines of sidecar.yaml
+ * @param appPort where the app listens, when it is not the recording one
+ */
+export async function startTarget(
+  t: Test,
+  phase: Phase = 'enforcing',
+  further = '',
+  appPort?: number,
+): Promise<Target> {
   const folder = await tempFolder(t);
   const app = await RecordingApp.start(t);
   const [inbound, outbound, admin, other, third] = (await freePorts(5)) as [
@@ -60,7 +69,7 @@ export async function startTarget(t: Test, phase: Phase = 'enforcing', further =
     folder: join(folder, 'npu-worker'),
     service: 'npu-worker',
     ports: { inbound, outbound, admin },
-    app: app.port,
+    app: appPort ?? app.port,
     further,
   });
   const callerKey = await outboundKey(join(folder, 'main-backend/keyring.json'), 'npu-worker');
