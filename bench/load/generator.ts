@@ -87,6 +87,7 @@ class Run {
   readonly #waiting: number[] = [];
   #waitingAt = 0;
   #stopped = false;
+  #onAnswers: (() => void) | undefined;
   requests = 0;
   bad = 0;
   received = 0;
@@ -101,6 +102,16 @@ class Run {
   async start(): Promise<void> {
     for (let i = 0; i < this.connections.length; i += 64)
       await Promise.all(this.connections.slice(i, i + 64).map((connection) => connection.open()));
+    // One request each, then silence.
+    if (this.load.perSecond < 0) {
+      for (let i = 0; i < this.connections.length; i += 64) {
+        const some = this.connections.slice(i, i + 64);
+        await new Promise<void>((resolve) => {
+          this.#onAnswers = () => some.every(({ busy }) => !busy) && resolve();
+          for (const connection of some) connection.send(performance.now());
+        });
+      }
+    }
     if (this.load.perSecond === 0)
       for (const connection of this.connections) connection.send(performance.now());
     else if (this.load.perSecond > 0) {
@@ -130,7 +141,8 @@ class Run {
     connection.busy = false;
     this.requests++;
     this.latencies.record((now - connection.dueMs) * 1000);
-    if (this.#stopped) return;
+    this.#onAnswers?.();
+    if (this.#stopped || this.load.perSecond < 0) return;
     if (this.load.perSecond === 0) connection.send(now);
     else if (this.#waitingAt < this.#waiting.length) {
       connection.send(this.#waiting[this.#waitingAt++]!);
@@ -145,6 +157,8 @@ class Run {
     if (this.#stopped) return;
     const { busy } = connection;
     if (busy) this.bad++;
+    connection.busy = false;
+    this.#onAnswers?.();
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
     // Not at once: a peer that is gone must not be dialled in a loop.

@@ -7,7 +7,7 @@ export interface Load {
   readonly identity: Identity;
   readonly call: Call;
   readonly connections: number;
-  /** Requests a second, by the clock; 0: each connection as fast as it is answered; -1: connect and be idle. */
+  /** Requests a second, by the clock; 0: each connection as fast as it is answered; -1: one request on each connection, then silence. */
   readonly perSecond: number;
 }
 

@@ -38,7 +38,7 @@ export function matrixYaml(further = 0): string {
   return [
     'services:',
     `  ${callee}:`,
-    '    public: [ GET /api/health ]',
+    '    public: [ GET /api/health, POST /api/open ]',
     '    callers:',
     `      ${caller}:`,
     '        - POST /api/process',

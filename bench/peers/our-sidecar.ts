@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, type Started, start } from '../processes.ts';
 import { callee, caller, writeFleetFolder } from './fleet.ts';
@@ -11,6 +11,8 @@ export interface SidecarSettings {
   readonly furtherRules?: number;
   /** Further lines of sidecar.yaml. */
   readonly further?: string;
+  /** Puts something into the empty state directory of the callee's sidecar before it starts. */
+  readonly prepare?: (stateFolder: string) => Promise<void>;
   /** A command in place of the built binary: the same program, traced. */
   readonly command?: readonly [string, ...string[]];
 }
@@ -47,6 +49,11 @@ state: state
 ${settings.further ?? ''}
 `,
     );
+  }
+  if (settings.prepare !== undefined) {
+    const state = join(place.folder, callee, 'state');
+    await mkdir(state, { mode: 0o700 });
+    await settings.prepare(state);
   }
   return {
     folder: place.folder,

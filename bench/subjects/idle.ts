@@ -1,0 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { usualCall } from '../load/signer.ts';
+import { residentBytes } from '../processes.ts';
+import { pick, type Result, type Subject } from '../subject.ts';
+
+const ids = ['countersign-inbound', 'haproxy-equal', 'nginx-lua', 'node-http-undici', 'splice'];
+const settleMs = 1500;
+/** What HAProxy may have open here; the descriptors that a shell allows leave room for no more. */
+const most: Readonly<Record<string, number>> = { 'haproxy-equal': 9500, splice: 4000 };
+const targetKiB = 4.5;
+
+/** Memory of each connection that has made a call and now lies idle. */
+export const idle: Subject = {
+  id: 'idle',
+  modes: ['quick', 'usual', 'full'],
+  async run(bench): Promise<Result> {
+    const { stage, mode } = bench;
+    const data: Record<string, { title: string; connections: number; kibEach: number; before: number }> = {};
+    for (const { peer } of pick(bench, ids)) {
+      // A process of its own: what the others did before must not leave room in this one.
+      const running = await stage.start(peer);
+      const connections = Math.min(
+        mode === 'quick' ? 1000 : 10_000,
+        most[peer.id] ?? Number.POSITIVE_INFINITY,
+      );
+      const load = { port: running.port, dialect: peer.dialect, identity: stage.identity, call: usualCall };
+      // The code and the buffers of a first batch are no connection's.
+      await stage.generators.open({ ...load, connections: 200, perSecond: -1 });
+      await stage.generators.close();
+      await delay(settleMs / 3);
+      const before = residentBytes(running.pids);
+      await stage.generators.open({ ...load, connections, perSecond: -1 });
+      await delay(settleMs);
+      const { open, bad } = await stage.generators.report();
+      const kibEach = (residentBytes(running.pids) - before) / 1024 / open;
+      await stage.generators.close();
+      await running.stop();
+      if (bad > 0 || open < connections)
+        throw new Error(
+          `${peer.title} kept ${open} of ${connections} idle connections, ${bad} answers were bad`,
+        );
+      data[peer.id] = { title: peer.title, connections: open, kibEach, before };
+    }
+    const ours = data['countersign-inbound'];
+    const rows = Object.values(data).map(({ title, connections, kibEach }) => [
+      title,
+      connections.toLocaleString('en'),
+      kibEach.toFixed(1),
+    ]);
+    return {
+      id: 'idle',
+      table: {
+        title: 'Memory of idle connections',
+        columns: ['peer', 'connections', 'KiB each'],
+        rows,
+        notes:
+          ours === undefined
+            ? []
+            : [
+                `target ≤ ${targetKiB} KiB: ${ours.kibEach <= targetKiB ? 'reached' : 'missed'}, ${ours.kibEach.toFixed(1)}`,
+              ],
+      },
+      data,
+    };
+  },
+};

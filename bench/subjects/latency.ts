@@ -1,0 +1,74 @@
+import { Latencies } from '../load/latencies.ts';
+import { measure, type Sample } from '../measure.ts';
+import { median } from '../statistics.ts';
+import { interleaved, pick, type Result, type Subject } from '../subject.ts';
+
+const ids = [
+  'splice',
+  'countersign-inbound',
+  'haproxy-equal',
+  'nginx-lua',
+  'node-http-undici',
+  'http-proxy-3',
+  'countersign-pair',
+];
+const shares = [0.25, 0.5, 0.8];
+
+export interface LatencyData {
+  readonly title: string;
+  /** Requests a second at saturation, by which the loads are chosen. */
+  saturation: number;
+  readonly loads: Readonly<Record<string, { readonly samples: Sample[]; readonly counts: number[] }>>;
+}
+
+/** Latency at a quarter, a half and four fifths of what each peer can do, from when each request was due. */
+export const latency: Subject = {
+  id: 'latency',
+  modes: ['quick', 'usual', 'full'],
+  async run(bench): Promise<Result> {
+    const { stage, pace, mode } = bench;
+    const entries = pick(bench, ids);
+    const wanted = mode === 'quick' ? [0.5] : shares;
+    const data: Record<string, LatencyData> = {};
+    for (const { peer, running } of entries) {
+      const { perSecond } = await measure(stage, peer, running, pace);
+      const loads = Object.fromEntries(wanted.map((share) => [share, { samples: [], counts: [] }]));
+      data[peer.id] = { title: peer.title, saturation: perSecond, loads };
+    }
+    const rounds = mode === 'quick' ? 1 : mode === 'usual' ? 3 : pace.rounds;
+    for (const share of wanted) {
+      await interleaved(rounds, entries, async ({ peer, running }) => {
+        const { saturation, loads } = data[peer.id]!;
+        const load = loads[share]!;
+        const onLatencies = (latencies: Latencies) => {
+          const all = new Latencies(load.counts.length === 0 ? latencies.counts : load.counts);
+          if (load.counts.length > 0) all.add(latencies);
+          load.counts.splice(0, load.counts.length, ...all.counts);
+        };
+        const perSecond = Math.round(saturation * share);
+        load.samples.push(await measure(stage, peer, running, { ...pace, perSecond, onLatencies }));
+      });
+    }
+    const rows = Object.values(data).map(({ title, saturation, loads }) => [
+      title,
+      saturation.toFixed(0),
+      ...wanted.map((share) =>
+        (['p50', 'p99', 'p999'] as const)
+          .map((key) => median(loads[share]!.samples.map((sample) => sample[key])).toFixed(0))
+          .join(' / '),
+      ),
+    ]);
+    return {
+      id: 'latency',
+      table: {
+        title: 'Latency p50 / p99 / p99.9 in µs, at a share of what each peer can do (64 connections)',
+        columns: ['peer', 'saturation req/s', ...wanted.map((share) => `at ${100 * share} %`)],
+        rows,
+        notes: [
+          'measured from when each request was due: a stall counts for every request that had to wait for it',
+        ],
+      },
+      data,
+    };
+  },
+};
