@@ -11,7 +11,7 @@ export interface Status {
   readonly version: string;
   readonly ready: boolean;
   readonly matrix: string;
-  readonly keys: { readonly outbound: Readonly<Record<string, string>> };
+  readonly keys: { readonly outbound: Readonly<Record<string, { readonly kid: string }>> };
 }
 
 export interface DenialRow {

@@ -116,27 +116,35 @@ export async function intrude(story: Story): Promise<void> {
   report.chapter('an intruder on the network');
   await fleet.network.join('intruder', '172.16.168.66');
   const from = Date.now();
-  const signed = await fleet.ssh(
-    'ai-stack',
-    '/opt/countersign/current/countersign sign GET http://npu-worker/api/health --keyring /etc/countersign/keyring.json',
-  );
-  const tries: [string, string, string, string][] = [
-    ['a call without a signature', 'POST', '/api/inference', ''],
-    ['a call that says it is ai-stack', 'POST', '/api/inference', 'X-Service-ID: ai-stack'],
-    ['a signature moved to another path', 'POST', '/api/inference', signed.trim()],
-    ['a public path', 'GET', '/api/health', ''],
+  const tries: [string, string, string, string, number][] = [
+    ['a call without a signature', 'POST', '/api/inference', '', 401],
+    ['a call that says it is ai-stack', 'POST', '/api/inference', 'X-Service-ID: ai-stack', 401],
+    ['a captured call, moved to another path', 'POST', '/api/process', await captured(story), 401],
+    ['a public path', 'GET', '/api/health', '', 200],
   ];
-  for (const [what, method, path, fields] of tries) {
-    const status = await intruderCall(story, method, path, fields);
-    const open = path === '/api/health';
-    report.check(open ? status === 200 : status === 401, `${what}: ${status}`);
+  for (const [what, method, path, fields, expected] of tries) {
+    report.equal(await intruderCall(story, method, path, fields), expected, `${what}: ${expected}`);
   }
+  const once = await captured(story);
+  report.equal(
+    await intruderCall(story, 'POST', '/api/inference', once),
+    200,
+    'a captured call that has not arrived yet is that call',
+  );
+  report.equal(await intruderCall(story, 'POST', '/api/inference', once), 401, 'and is accepted once');
   await story.noneLost(from, 'the intrusion');
 }
 
+/** The header lines of a call that ai-stack has signed. */
+async function captured(story: Story): Promise<string> {
+  const sign = 'sign POST http://npu-worker/api/inference --keyring /etc/countersign/keyring.json';
+  return (await story.fleet.ssh('ai-stack', `/opt/countersign/current/countersign ${sign}`)).trim();
+}
+
 async function intruderCall(story: Story, method: string, path: string, fields: string): Promise<number> {
-  const lines = [`${method} ${path} HTTP/1.1`, 'Host: npu-worker', 'Connection: close'];
-  const head = [...lines, ...fields.split('\n').filter((line) => line !== '')].join('\r\n');
+  const host = /^host:/im.test(fields) ? [] : ['Host: npu-worker'];
+  const more = fields.split(/\r?\n/).filter((line) => line !== '');
+  const head = [`${method} ${path} HTTP/1.1`, ...host, 'Connection: close', ...more].join('\r\n');
   const script = 'exec 3<>/dev/tcp/172.16.168.22/15006 && cat >&3 && timeout 5 cat <&3';
   const command = story.fleet.network.hostCommand('intruder', ['bash', '-c', script]);
   const answer = await run(command, { input: `${head}\r\n\r\n` });

@@ -115,7 +115,9 @@ function python(statement: string): string {
 async function generations(story: Story, except?: string): Promise<string> {
   const names = story.names.filter((name) => name !== except);
   const all = await Promise.all(names.map((name) => story.status(name)));
-  const found = all.flatMap(({ keys }) => Object.values(keys.outbound).map((kid) => kid.split('/')[1] ?? ''));
+  const found = all.flatMap(({ keys }) =>
+    Object.values(keys.outbound).map(({ kid }) => kid.split('/')[1] ?? ''),
+  );
   return [...new Set(found)].sort().join(' ');
 }
 
