@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { Guest } from './guest.ts';
-import { controlAddress, FleetNetwork } from './network.ts';
+import { FleetNetwork } from './network.ts';
 import { attempt, type Finished, type RunOptions, run } from './run-command.ts';
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -193,8 +193,7 @@ async function inventoryAddresses(): Promise<[string, string][]> {
   return [...new Map(addresses)];
 }
 
-/** Where the control host stands, for services of the fleet that it reaches. */
-export { controlAddress, inside, node };
+export { inside, node };
 
 /** A fresh folder for one run. */
 export async function runFolder(): Promise<string> {

@@ -1,7 +1,7 @@
 import { run } from './run-command.ts';
 
 /** The bridge's own address: where the control host (Ansible, ssh) stands. */
-export const controlAddress = '172.16.168.1';
+const controlAddress = '172.16.168.1';
 
 /**
  * The network of the fleet. The bridge lives in a namespace of its own, the control namespace, and every host has
