@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { CoreError } from '../errors.ts';
 import { messageSchema } from './message.ts';
 
+const sessionIdForm =
+  'a session id: 1 to 128 letters, digits, dots, underscores, colons or hyphens, beginning with a letter or digit';
 /** Names a session: in `X-Session-ID`, in `metadata.session_id`, in the paths of the session API, where `search` is taken. */
-export const sessionId = z.string().regex(/^(?!search$)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, {
-  error:
-    'a session id: 1 to 128 letters, digits, dots, underscores, colons or hyphens, beginning with a letter or digit',
-});
+export const sessionId = z
+  .string({ error: sessionIdForm })
+  .regex(/^(?!search$)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, { error: sessionIdForm });
 
 const outputTokens = z.int({ error: 'a number of tokens from 1' }).min(1).nullish();
 
@@ -26,7 +27,7 @@ export type ChatRequest = z.output<typeof chatRequestSchema>;
 
 /** The session that a request names, if it names one. @throws {CoreError} `invalid_request` */
 export function namedSession(request: ChatRequest, header: string | undefined): string | undefined {
-  const fromBody = request.metadata?.session_id;
+  const fromBody = request.metadata?.session_id ?? undefined;
   for (const [name, value] of [
     ['X-Session-ID', header],
     ['metadata.session_id', fromBody],

@@ -2,10 +2,9 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { sessionId } from '../chat/request.ts';
-import type { FileRow } from '../database/queries/files.ts';
 import { callerOf } from '../http/caller.ts';
-import { fromCursor, toCursor } from '../http/cursor.ts';
-import { openAiError, type ZodTypes } from '../http/schemas.ts';
+import { fromCursor, nextCursor, pageQuery, toPage } from '../http/page.ts';
+import { errorAnswers, type ZodTypes } from '../http/schemas.ts';
 import type { ConversationFiles } from './conversation-files.ts';
 import { sendContent } from './download.ts';
 import { accessSchema, fileSchema, toAccess, toFile } from './file-view.ts';
@@ -13,10 +12,6 @@ import { cleanFilename } from './filename.ts';
 import { metadataChangeSchema, readUpload } from './upload.ts';
 
 const tags = ['files'];
-const errors = { '4xx': openAiError, '5xx': openAiError };
-const limit = z.coerce.number().int().min(1).max(200).default(50);
-const cursor = z.string().max(1000).optional();
-const nextCursor = z.string().nullable();
 const params = z.object({ file: z.string().min(1).max(200) });
 const name = z.string().min(1).max(4096).transform(cleanFilename);
 const search = z.string().max(500).optional();
@@ -49,7 +44,7 @@ function uploads(server: FastifyInstance, files: ConversationFiles): void {
     consumes: ['multipart/form-data'],
     description:
       'A multipart/form-data body: parts with a filename are the files; `metadata` is a JSON object of texts for all of them. All are stored, or none.',
-    response: { 201: listSchema, ...errors },
+    response: { 201: listSchema, ...errorAnswers },
   };
   app.post(
     '/api/files',
@@ -70,9 +65,13 @@ function lists(server: FastifyInstance, files: ConversationFiles): void {
     page: { cursor?: string | undefined; limit: number },
   ) => {
     const after = page.cursor === undefined ? undefined : fromCursor(page.cursor, 'string', 'string');
-    const rows = await files.list(filter, after && { uploadedAt: after[0], fileId: after[1] }, page.limit);
-    const last = rows.length === page.limit ? rows.at(-1) : undefined;
-    return { files: rows.map(toFile), next_cursor: last === undefined ? null : cursorAfter(last) };
+    const found = await files.list(
+      filter,
+      after && { uploadedAt: after[0], fileId: after[1] },
+      page.limit + 1,
+    );
+    const { rows, next_cursor } = toPage(found, page.limit, (last) => [last.uploaded_at ?? '', last.file_id]);
+    return { files: rows.map(toFile), next_cursor };
   };
   const description =
     'q: words that must all occur in the name or the metadata of a file, compared without case.';
@@ -83,8 +82,8 @@ function lists(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'List or search files, the newest first',
         description,
-        querystring: z.object({ q: search, session_id: sessionId.optional(), limit, cursor }),
-        response: { 200: listSchema, ...errors },
+        querystring: z.object({ q: search, session_id: sessionId.optional(), ...pageQuery }),
+        response: { 200: listSchema, ...errorAnswers },
       },
     },
     async ({ query }) => list({ session: query.session_id, search: query.q }, query),
@@ -97,8 +96,8 @@ function lists(server: FastifyInstance, files: ConversationFiles): void {
         summary: 'List or search the files of a chat, the newest first',
         description,
         params: z.object({ session: sessionId }),
-        querystring: z.object({ q: search, limit, cursor }),
-        response: { 200: listSchema, ...errors },
+        querystring: z.object({ q: search, ...pageQuery }),
+        response: { 200: listSchema, ...errorAnswers },
       },
     },
     async ({ params: { session }, query }) => list({ session, search: query.q }, query),
@@ -110,7 +109,12 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
   app.get(
     '/api/files/:file',
     {
-      schema: { tags, summary: 'What is known of a file', params, response: { 200: fileSchema, ...errors } },
+      schema: {
+        tags,
+        summary: 'What is known of a file',
+        params,
+        response: { 200: fileSchema, ...errorAnswers },
+      },
     },
     async (request) => {
       const row = await files.get(request.params.file);
@@ -125,7 +129,7 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'Download a file, whole or in ranges',
         params,
-        response: { 200: z.string(), 206: z.string(), ...errors },
+        response: { 200: z.string(), 206: z.string(), ...errorAnswers },
       },
     },
     async (request, reply) => {
@@ -151,16 +155,19 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'Who did what to a file, the newest first; also of a deleted one',
         params,
-        querystring: z.object({ limit, cursor }),
-        response: { 200: z.object({ accesses: z.array(accessSchema), next_cursor: nextCursor }), ...errors },
+        querystring: z.object(pageQuery),
+        response: {
+          200: z.object({ accesses: z.array(accessSchema), next_cursor: nextCursor }),
+          ...errorAnswers,
+        },
       },
     },
     async ({ params: { file }, query }) => {
       const before =
         query.cursor === undefined ? Number.MAX_SAFE_INTEGER : fromCursor(query.cursor, 'number')[0];
-      const rows = await files.accesses(file, before, query.limit);
-      const last = rows.length === query.limit ? rows.at(-1) : undefined;
-      return { accesses: rows.map(toAccess), next_cursor: last === undefined ? null : toCursor(last.log_id) };
+      const found = await files.accesses(file, before, query.limit + 1);
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.log_id]);
+      return { accesses: rows.map(toAccess), next_cursor };
     },
   );
   app.get(
@@ -170,7 +177,7 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'The metadata of a file',
         params,
-        response: { 200: metadataAnswer, ...errors },
+        response: { 200: metadataAnswer, ...errorAnswers },
       },
     },
     async (request) => ({ metadata: await files.metadata(request.params.file) }),
@@ -187,7 +194,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         summary: 'Rename a file',
         params,
         body: z.strictObject({ filename: name }),
-        response: { 200: fileSchema, ...errors },
+        response: { 200: fileSchema, ...errorAnswers },
       },
     },
     async (request) =>
@@ -201,7 +208,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         summary: 'Copy a file, within its chat or to another; the content is stored once',
         params,
         body: z.strictObject({ session_id: sessionId.optional(), filename: name.optional() }).nullish(),
-        response: { 201: fileSchema, ...errors },
+        response: { 201: fileSchema, ...errorAnswers },
       },
     },
     async (request, reply) => {
@@ -217,7 +224,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'Delete a file; it can be restored for 7 days',
         params,
-        response: { 204: z.null(), ...errors },
+        response: { 204: z.null(), ...errorAnswers },
       },
     },
     async (request, reply) => {
@@ -232,7 +239,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'Undo the deletion of a file',
         params,
-        response: { 200: fileSchema, ...errors },
+        response: { 200: fileSchema, ...errorAnswers },
       },
     },
     async (request) => toFile(await files.restore(request.params.file, callerOf(request))),
@@ -245,13 +252,9 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         summary: 'Set metadata of a file; null removes a key',
         params,
         body: metadataChangeSchema,
-        response: { 200: metadataAnswer, ...errors },
+        response: { 200: metadataAnswer, ...errorAnswers },
       },
     },
     async (request) => ({ metadata: await files.changeMetadata(request.params.file, request.body) }),
   );
-}
-
-function cursorAfter(row: FileRow): string {
-  return toCursor(row.uploaded_at ?? '', row.file_id);
 }

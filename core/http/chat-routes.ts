@@ -5,7 +5,7 @@ import type { Chat, ChatCall } from '../chat/chat.ts';
 import { chatRequestSchema, namedSession } from '../chat/request.ts';
 import { CoreError } from '../errors.ts';
 import { describeError } from './errors.ts';
-import { openAiError, type ZodTypes } from './schemas.ts';
+import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface ChatRoutesOptions {
   readonly chat: Chat;
@@ -35,7 +35,7 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
           'x-service-id': z.string().max(63).optional(),
           'idempotency-key': z.string().min(1).max(255).optional(),
         }),
-        response: { 200: z.unknown(), '4xx': openAiError, '5xx': openAiError },
+        response: { 200: z.unknown(), ...errorAnswers },
       },
     },
     async (request, reply) => {
@@ -86,7 +86,7 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
         tags: ['chat'],
         summary: 'One model',
         params: z.object({ model: z.string() }),
-        response: { 200: modelSchema, '4xx': openAiError },
+        response: { 200: modelSchema, ...errorAnswers },
       },
     },
     async ({ params: { model } }) => {

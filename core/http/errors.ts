@@ -1,4 +1,6 @@
-import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DatabaseError } from '../database/errors.ts';
 import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '../errors.ts';
 import { ModelRefusal } from '../llm/client.ts';
@@ -15,6 +17,37 @@ export function useOpenAiErrors(app: FastifyInstance): void {
       `found ${request.method} ${request.url.split('?', 1)[0]}, expected a route of this service: /openapi.json lists them`,
     );
     return reply.code(error.status).send(toOpenAiError(error));
+  });
+}
+
+/** Options of the server for the errors that come before there is a route, or even a request: the same shape. */
+export const earlyErrors = {
+  frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+    const { status, body } = describeError(error, request);
+    void reply.code(status).send(body);
+  },
+  /** What is no HTTP, or stopped half-way. */
+  clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const told = describeBrokenRequest(error);
+    const body = JSON.stringify(toOpenAiError(told));
+    socket.end(
+      `HTTP/1.1 ${told.status} ${STATUS_CODES[told.status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  },
+};
+
+function describeBrokenRequest(cause: NodeJS.ErrnoException): CoreError {
+  if (cause.code === 'HPE_HEADER_OVERFLOW')
+    return new CoreError('head_too_large', 'the head of the request is longer than 16 KiB', { cause });
+  if (cause.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new CoreError('request_timeout', 'the request did not arrive in time', { cause });
+  return new CoreError('invalid_request', `found what is not an HTTP/1.1 request (${cause.message})`, {
+    cause,
   });
 }
 

@@ -8,7 +8,7 @@ export interface ZodTypes extends FastifyTypeProvider {
 }
 
 /** Every error that this service answers with. */
-export const openAiError = z.object({
+const openAiError = z.object({
   error: z.object({
     message: z.string(),
     type: z.string(),
@@ -16,6 +16,9 @@ export const openAiError = z.object({
     code: z.string().nullable(),
   }),
 });
+
+/** What every route may answer with instead. */
+export const errorAnswers = { '4xx': openAiError, '5xx': openAiError };
 
 /** Makes a server check what comes in with zod. What goes out is ours and is not checked at run time. */
 export function useZod(app: FastifyInstance): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
-import { useOpenAiErrors } from './errors.ts';
+import { earlyErrors, useOpenAiErrors } from './errors.ts';
 import { useMetrics } from './metrics.ts';
 import { useOpenApi } from './openapi.ts';
 import { useZod } from './schemas.ts';
@@ -17,6 +17,7 @@ export async function buildServer(
   version: string,
 ): Promise<FastifyInstance> {
   const app = Fastify({
+    ...earlyErrors,
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: bodyLimitBytes,

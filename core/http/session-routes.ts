@@ -9,8 +9,8 @@ import type { ChatRow } from '../database/queries/chats.ts';
 import { CoreError } from '../errors.ts';
 import type { ConversationFiles } from '../files/conversation-files.ts';
 import { callerOf } from './caller.ts';
-import { fromCursor, toCursor } from './cursor.ts';
-import { openAiError, type ZodTypes } from './schemas.ts';
+import { fromCursor, nextCursor, pageQuery, toPage } from './page.ts';
+import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 const chatSchema = z.object({
   id: z.string(),
@@ -39,11 +39,7 @@ const foundSchema = z.object({
 });
 
 const title = z.string().trim().min(1).max(200);
-const limit = z.coerce.number().int().min(1).max(200).default(50);
-const cursor = z.string().max(500).optional();
 const params = z.object({ session: sessionId });
-const errors = { '4xx': openAiError, '5xx': openAiError };
-const nextCursor = z.string().nullable();
 
 /** The session API under /api/chats. */
 export function sessionRoutes(server: FastifyInstance, archive: Archive, files: ConversationFiles): void {
@@ -58,7 +54,7 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         summary: 'Make a session',
         body: z.strictObject({ id: sessionId.optional(), title: title.optional() }).nullish(),
         headers: z.looseObject({ 'x-service-id': z.string().max(63).optional() }),
-        response: { 201: chatSchema, ...errors },
+        response: { 201: chatSchema, ...errorAnswers },
       },
     },
     async ({ body, headers }, reply) => {
@@ -73,21 +69,18 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
       schema: {
         tags,
         summary: 'List sessions, the most lately used first',
-        querystring: z.object({ limit, cursor }),
-        response: { 200: z.object({ chats: z.array(chatSchema), next_cursor: nextCursor }), ...errors },
+        querystring: z.object(pageQuery),
+        response: { 200: z.object({ chats: z.array(chatSchema), next_cursor: nextCursor }), ...errorAnswers },
       },
     },
     async ({ query }) => {
       const before = query.cursor === undefined ? null : fromCursor(query.cursor, 'string', 'number');
-      const rows = await archive.list(
-        query.limit,
+      const found = await archive.list(
+        query.limit + 1,
         before === null ? null : { updatedAt: before[0], chatId: before[1] },
       );
-      const last = rows.length === query.limit ? rows.at(-1) : undefined;
-      return {
-        chats: rows.map(({ chat_id: _, ...chat }): ChatRow => chat),
-        next_cursor: last === undefined ? null : toCursor(last.updated_at, last.chat_id),
-      };
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.updated_at, last.chat_id]);
+      return { chats: rows.map(({ chat_id: _, ...chat }): ChatRow => chat), next_cursor };
     },
   );
 
@@ -102,10 +95,12 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         querystring: z.object({
           q: z.string().min(1).max(500),
           session_id: sessionId.optional(),
-          limit,
-          cursor,
+          ...pageQuery,
         }),
-        response: { 200: z.object({ messages: z.array(foundSchema), next_cursor: nextCursor }), ...errors },
+        response: {
+          200: z.object({ messages: z.array(foundSchema), next_cursor: nextCursor }),
+          ...errorAnswers,
+        },
       },
     },
     async ({ query }) => {
@@ -115,22 +110,19 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
           param: 'q',
         });
       }
-      const rows = await archive.search(match, {
+      const found = await archive.search(match, {
         session: query.session_id ?? null,
         before: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
-        limit: query.limit,
+        limit: query.limit + 1,
       });
-      const last = rows.length === query.limit ? rows.at(-1) : undefined;
-      return {
-        messages: rows.map(({ message_id: _, ...message }) => message),
-        next_cursor: last === undefined ? null : toCursor(last.message_id),
-      };
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.message_id]);
+      return { messages: rows.map(({ message_id: _, ...message }) => message), next_cursor };
     },
   );
 
   app.get(
     '/api/chats/:session',
-    { schema: { tags, summary: 'One session', params, response: { 200: chatSchema, ...errors } } },
+    { schema: { tags, summary: 'One session', params, response: { 200: chatSchema, ...errorAnswers } } },
     async (request) => archive.get(request.params.session),
   );
 
@@ -141,21 +133,21 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         tags,
         summary: 'Read the messages of a session',
         params,
-        querystring: z.object({ limit, cursor, order: z.enum(['asc', 'desc']).default('asc') }),
-        response: { 200: z.object({ messages: z.array(messageSchema), next_cursor: nextCursor }), ...errors },
+        querystring: z.object({ ...pageQuery, order: z.enum(['asc', 'desc']).default('asc') }),
+        response: {
+          200: z.object({ messages: z.array(messageSchema), next_cursor: nextCursor }),
+          ...errorAnswers,
+        },
       },
     },
     async ({ params: { session }, query }) => {
-      const rows = await archive.messages(session, {
-        limit: query.limit,
+      const found = await archive.messages(session, {
+        limit: query.limit + 1,
         from: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
         newestFirst: query.order === 'desc',
       });
-      const last = rows.length === query.limit ? rows.at(-1) : undefined;
-      return {
-        messages: rows.map(toShown),
-        next_cursor: last === undefined ? null : toCursor(last.position),
-      };
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.position]);
+      return { messages: rows.map(toShown), next_cursor };
     },
   );
 
@@ -167,7 +159,7 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         summary: 'Rename a session',
         params,
         body: z.strictObject({ title }),
-        response: { 200: chatSchema, ...errors },
+        response: { 200: chatSchema, ...errorAnswers },
       },
     },
     async (request) => archive.rename(request.params.session, request.body.title),
@@ -180,7 +172,7 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         tags,
         summary: 'Delete a session, its messages, and the files that only it has',
         params,
-        response: { 204: z.null(), ...errors },
+        response: { 204: z.null(), ...errorAnswers },
       },
     },
     async (request, reply) => {
@@ -198,7 +190,7 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         summary: 'A whole session as a file',
         params,
         querystring: z.object({ format: z.enum(['json', 'markdown']).default('json') }),
-        response: { 200: z.string(), ...errors },
+        response: { 200: z.string(), ...errorAnswers },
       },
     },
     async ({ params: { session }, query: { format } }, reply) => {

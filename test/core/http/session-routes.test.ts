@@ -89,6 +89,11 @@ t.test('reads messages page by page in both directions', async (t) => {
       cursor = `&cursor=${page.next_cursor}`;
     }
     t.strictSame(seen, expected);
+    t.match(
+      await get(core, `/api/chats/s/messages?limit=6&order=${order}`),
+      { next_cursor: null },
+      'a last page that is full',
+    );
   }
   for (const query of [
     'limit=0',
