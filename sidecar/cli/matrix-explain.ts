@@ -3,7 +3,7 @@ import { reasons } from '../errors.ts';
 import { authorize } from '../policy/authorize.ts';
 import { nearestRules } from '../policy/nearest.ts';
 import { readPath } from '../policy/paths.ts';
-import { exit } from './exit-codes.ts';
+import { exit, UsageError } from './exit-codes.ts';
 import {
   authorizationOption,
   fleetOption,
@@ -41,6 +41,8 @@ export function matrixExplainCommand(): Command {
         path: string,
         options: MatrixFiles & { json?: true },
       ) => {
+        if (!path.startsWith('/'))
+          throw new UsageError(`path: found "${path}", expected one such as /api/status/7`);
         const opened = await openMatrix(options);
         const question = {
           caller: caller === '-' ? undefined : caller,

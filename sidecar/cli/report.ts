@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { duration } from '../../config/units.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
 import { assess, type Readiness } from '../readiness/assess.ts';
@@ -44,7 +44,11 @@ export function reportCommand(): Command {
     .addOption(fromOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
-    .option('--min-duration <duration>', 'logging wanted of every sidecar, such as 24h', parseDuration, dayMs)
+    .addOption(
+      new Option('--min-duration <duration>', 'logging wanted of every sidecar')
+        .default(dayMs, '24h')
+        .argParser(parseDuration),
+    )
     .option('--intended <file>', 'calls that may be refused, and why')
     .option('--json', 'print JSON')
     .option('--gate <file>', 'when ready, write the go file that phase-2-enforcing.yml demands')
@@ -53,11 +57,10 @@ export function reportCommand(): Command {
       'the key of the go files, made when missing; keep it on the control host',
       defaultGateKey,
     )
-    .option(
-      '--gate-duration <duration>',
-      'how long the go file is good for, at most 24h',
-      parseDuration,
-      longestGateMs,
+    .addOption(
+      new Option('--gate-duration <duration>', 'how long the go file is good for, at most 24h')
+        .default(longestGateMs, '24h')
+        .argParser(parseDuration),
     )
     .option(
       '--enforcing-binary <file>',

@@ -3,7 +3,9 @@ export type KeySourceErrorCode =
   | 'keyring-unreadable'
   | 'keyring-not-private'
   | 'keyring-malformed'
-  | 'keyring-of-another';
+  | 'keyring-of-another'
+  /** A file with secrets cannot be written where it should lie. */
+  | 'not-writable';
 
 /**
  * A keyring that cannot be used. Fatal at start (exit 78); on a reload the keyring before stays in force.

@@ -23,7 +23,7 @@ export class OutFolder {
 
   /** Writes the keyrings that differ from what lies there, and gives each the issue that it now has. */
   async write(keyrings: ReadonlyMap<string, KeyringFile>): Promise<Map<string, KeyringFile>> {
-    await mkdir(this.path, { recursive: true, mode: 0o700 });
+    await mkdir(this.path, { recursive: true, mode: 0o700 }).catch(this.#unusable);
     const written = new Map<string, KeyringFile>();
     for (const [place, keyring] of keyrings) {
       const before = await this.#read(place);
@@ -46,7 +46,7 @@ export class OutFolder {
     const highest = new Map<string, number>();
     const names = await readdir(this.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
-      throw error;
+      return this.#unusable(error);
     });
     for (const name of names) {
       if (!name.endsWith('.json') || !name.includes('@')) continue;
@@ -63,6 +63,10 @@ export class OutFolder {
     }
     return highest;
   }
+
+  readonly #unusable = ({ code }: NodeJS.ErrnoException): never => {
+    throw new KeySourceError('not-writable', this.path, `found ${code}, expected a folder for keyrings`);
+  };
 
   async #read(place: string): Promise<KeyringFile | undefined> {
     const file = this.fileOf(place);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KeySourceError } from './errors.ts';
 
@@ -44,21 +45,54 @@ export async function readSecretFile(file: string): Promise<string> {
 
 /**
  * Writes a file with secrets: mode 0600 from its first byte, synced, and put in place by a rename, so that a
- * reader sees the old file or the new one and a crash leaves one of them.
+ * reader sees the old file or the new one and a crash leaves one of them. Nothing but a file is replaced: a rename
+ * over /dev/stdout would put the secret in the place of the device.
+ *
+ * @throws {KeySourceError} not-writable
  */
 export async function writeSecretFile(file: string, text: string): Promise<void> {
-  const draft = join(dirname(file), `.${randomBytes(8).toString('hex')}.draft`);
-  const handle = await open(draft, 'wx', 0o600);
+  const there = await lstat(file).catch(() => undefined);
+  if (there !== undefined && !there.isFile())
+    throw new KeySourceError('not-writable', file, `found ${kindOf(there)}, expected a file or nothing`);
+  await placeSecret(file, text, rename);
+}
+
+/**
+ * As `writeSecretFile`, but never in place of a file that is there, or that somebody else has just made.
+ *
+ * @throws {KeySourceError} not-writable
+ */
+export async function createSecretFile(file: string, text: string): Promise<void> {
+  await placeSecret(file, text, (draft) =>
+    link(draft, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    }),
+  );
+}
+
+async function placeSecret(
+  file: string,
+  text: string,
+  place: (draft: string, file: string) => Promise<void>,
+): Promise<void> {
+  const folder = dirname(file);
+  const draft = join(folder, `.${randomBytes(8).toString('hex')}.draft`);
   try {
+    await using handle = await open(draft, 'wx', 0o600);
     await handle.writeFile(text);
     await handle.sync();
-    await handle.close();
-    await rename(draft, file);
+    await place(draft, file);
+    await using entries = await open(folder, 'r');
+    await entries.sync();
   } catch (error) {
-    await handle.close().catch(() => {});
-    await unlink(draft).catch(() => {});
-    throw error;
+    const found = (error as NodeJS.ErrnoException).code ?? 'an error';
+    throw new KeySourceError('not-writable', file, `found ${found}, expected a file that can be written`);
+  } finally {
+    await rm(draft, { force: true }).catch(() => {});
   }
-  const folder = await open(dirname(file), 'r');
-  await folder.sync().finally(() => folder.close());
+}
+
+function kindOf(there: Stats): string {
+  if (there.isDirectory()) return 'a folder';
+  return there.isSymbolicLink() ? 'a symbolic link' : 'a device, pipe or socket';
 }

@@ -1,6 +1,13 @@
 import { spawn } from 'node:child_process';
+import { type Built, build } from '../../sidecar/local/build.ts';
 
-const entry = new URL('../../sidecar/bin/countersign.ts', import.meta.url).pathname;
+let program: Promise<string> | undefined;
+
+/** The built command line; built first unless it is up to date. */
+async function builtProgram(): Promise<string> {
+  const [built] = await build(['countersign']);
+  return (built as Built).file;
+}
 
 export interface Ran {
   readonly code: number | null;
@@ -9,8 +16,8 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs the command line as an operator would: a process of its own. */
-export function runCountersign(
+/** Runs the command line as an operator would: the executable, a process of its own. */
+export async function runCountersign(
   args: readonly string[],
   options: {
     input?: string;
@@ -20,8 +27,10 @@ export function runCountersign(
     onStart?: (process: { pid: number; kill: (signal: NodeJS.Signals) => void }) => void;
   } = {},
 ): Promise<Ran> {
+  program ??= builtProgram();
+  const file = await program;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [entry, ...args], {
+    const child = spawn(file, [...args], {
       cwd: options.cwd,
       env: options.env ?? { PATH: process.env.PATH },
       stdio: ['pipe', 'pipe', 'pipe'],

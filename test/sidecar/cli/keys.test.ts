@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { callRecord } from '../../support/call-record.ts';
@@ -179,6 +179,13 @@ t.test('export writes one keyring, 0600, to a file only', async (t) => {
     stderr: /found host 127\.0\.0\.9, expected one of 127\.0\.0\.2, 127\.0\.0\.3/,
   });
   t.match(await run(['export', 'npu-worker', '127.0.0.3']), { code: 64, stderr: /--to/ });
+  const terminal = join(folder, 'stdout');
+  await symlink('/proc/self/fd/1', terminal);
+  t.match(await run(['export', 'npu-worker', '127.0.0.3', '--to', terminal]), {
+    code: 78,
+    stdout: '',
+    stderr: /found a symbolic link, expected a file or nothing/,
+  });
 });
 
 t.test('no key is ever printed, whatever goes wrong', async (t) => {
@@ -207,7 +214,7 @@ t.test('no key is ever printed, whatever goes wrong', async (t) => {
   await redis.config('SET', 'maxmemory', '0');
   await mkdir(join(folder, 'blocked'));
   await writeFile(join(folder, 'blocked', 'out'), '');
-  t.match(await keep(run(['init', '--out', join(folder, 'blocked', 'out')])), { code: 70 });
+  t.match(await keep(run(['init', '--out', join(folder, 'blocked', 'out')])), { code: 78 });
   const all = [...before, ...(await secrets(t, redis, out))];
   for (const secret of all) t.notOk(printed.join('').includes(secret));
 });
