@@ -299,7 +299,9 @@ export class Upstream implements SocketOwner, Timed {
       return;
     }
     this.timedOut = true;
-    this.socket.destroy();
+    // A reset, so that whoever still works on the request learns that nobody waits for it.
+    if (this.connected) this.socket.resetAndDestroy();
+    else this.socket.destroy();
   }
 
   onClosed(error: Error | undefined): void {

@@ -1,0 +1,162 @@
+import t from 'tap';
+import { authorityOf } from '../../../sidecar/http1/authority.ts';
+import { connectionOptions } from '../../../sidecar/http1/connection-options.ts';
+import { identify, isDisguised } from '../../../sidecar/http1/field-identity.ts';
+import { fieldId, fieldNames } from '../../../sidecar/http1/field-names.ts';
+import { frameRequest, frameResponse } from '../../../sidecar/http1/framing.ts';
+import { parseRequestHead, parseResponseHead } from '../../../sidecar/http1/head-parser.ts';
+import { assemblyBuffer } from '../../../sidecar/http1/llhttp.ts';
+
+/** What the rules make of a request head, or the reason for which they refuse it. */
+function framed(text: string, proxy = false) {
+  const head = parseRequestHead(assemblyBuffer, 0, assemblyBuffer.write(text, 'latin1'), 100);
+  if ('error' in head) return 'unparsable';
+  return frameRequest(head, proxy)?.reason ?? head.copy();
+}
+
+function request(line: string, ...fields: string[]) {
+  return `${line}\r\n${['Host: a', ...fields].map((field) => `${field}\r\n`).join('')}\r\n`;
+}
+
+t.test('the authority of a Host', async (t) => {
+  for (const [host, authority] of [
+    ['npu-worker', 'npu-worker'],
+    ['NPU-Worker:80', 'npu-worker'],
+    ['npu-worker:', 'npu-worker'],
+    ['npu-worker:8080', 'npu-worker:8080'],
+    ['[::1]:15006', '[::1]:15006'],
+    ['', undefined],
+    ['a b', undefined],
+    ['a,b', undefined],
+    ['user@a', undefined],
+    ['a:b', undefined],
+    ['a:65536', undefined],
+    ['a:80:80', undefined],
+    ['a/b', undefined],
+    ['[::1', undefined],
+    ['a\u00e9', undefined],
+  ] as const)
+    t.equal(authorityOf(host), authority, host);
+});
+
+t.test('Connection', async (t) => {
+  t.match(connectionOptions('close'), { close: true, keepAlive: false, named: undefined });
+  t.match(connectionOptions(' Keep-Alive ,, UPGRADE'), { keepAlive: true, upgrade: true, named: undefined });
+  t.strictSame([...(connectionOptions('close, X-Hop , te').named ?? [])], ['x-hop', 'te']);
+  for (const name of [
+    'Host',
+    'Content-Length',
+    'cookie',
+    'X-Service-ID',
+    'x_service_id',
+    'Authorization',
+    'Signature',
+  ])
+    t.equal(connectionOptions(`close, ${name}`).endToEnd, name.toLowerCase());
+});
+
+t.test('each known field has its number, in any case, and disguises are seen', async (t) => {
+  const numberOf = (name: string) =>
+    identify(assemblyBuffer.byteOffset, assemblyBuffer.write(name, 'latin1'));
+  for (const [id, name] of fieldNames.entries()) {
+    if (id === 0) continue;
+    t.equal(numberOf(name), id);
+    t.equal(numberOf(name.toUpperCase()), id);
+    for (let i = 0; i < name.length; i++)
+      t.equal(numberOf(`${name.slice(0, i)}!${name.slice(i + 1)}`), 0, `${name} with another character ${i}`);
+  }
+  for (const name of ['X_Service_ID', 'x-service_id', 'X-Service-Admin', 'Content_Length', 'X_Forwarded_For'])
+    t.ok(isDisguised(name), name);
+  for (const name of ['X-Services', 'Accept', 'X_Trace']) t.notOk(isDisguised(name), name);
+});
+
+t.test('targets', async (t) => {
+  t.match(framed(request('GET /a/%2e?b?c HTTP/1.1')), {
+    path: '/a/%2e',
+    query: '?b?c',
+    originForm: '/a/%2e?b?c',
+  });
+  t.match(framed(request('GET http://A?x HTTP/1.1')), {
+    path: '/',
+    query: '?x',
+    originForm: '/?x',
+    authority: 'a',
+  });
+  t.match(framed(request('GET http://b:81/x HTTP/1.1'), true), { authority: 'b:81', originForm: '/x' });
+  t.match(framed(request('OPTIONS * HTTP/1.1')), { path: '*', query: '?' });
+  for (const target of ['http://b/', 'https://a/', 'http://u@a/', 'http://', '*', 'a', '/a#b', 'http:/a'])
+    t.equal(
+      framed(request(`GET ${target} HTTP/1.1`)),
+      target === 'http:/a' || target === 'a'
+        ? framed(request(`GET ${target} HTTP/1.1`))
+        : 'malformed-request',
+      target,
+    );
+});
+
+t.test('bodies', async (t) => {
+  t.match(framed(request('POST / HTTP/1.1')), { body: 'none', hasBody: false });
+  t.match(framed(request('POST / HTTP/1.1', 'Content-Length: 0')), { body: 'length', hasBody: false });
+  t.match(framed(request('POST / HTTP/1.1', 'Content-Length: 007')), { body: 'length', contentLength: 7 });
+  t.match(framed(request('POST / HTTP/1.1', 'Transfer-Encoding: Chunked')), {
+    body: 'chunked',
+    hasBody: true,
+  });
+  for (const fields of [
+    ['Content-Length: 1', 'Content-Length: 1'],
+    ['Content-Length: 1, 1'],
+    ['Content-Length: +1'],
+    ['Content-Length: 0x1'],
+    ['Content-Length: 1000000000000000'],
+    ['Content-Length: 1', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: gzip, chunked'],
+    ['Transfer-Encoding: chunked;q=1'],
+  ])
+    t.match(
+      framed(request('POST / HTTP/1.1', ...fields)),
+      /^(?:malformed-request|unparsable)$/,
+      fields.join(),
+    );
+  t.equal(framed(request('POST / HTTP/1.0', 'Transfer-Encoding: chunked')), 'malformed-request');
+});
+
+t.test('connections', async (t) => {
+  t.match(framed(request('GET / HTTP/1.1')), { close: false });
+  t.match(framed(request('GET / HTTP/1.1', 'Connection: close')), { close: true });
+  t.match(framed(request('GET / HTTP/1.0')), { close: true });
+  t.match(framed(request('GET / HTTP/1.0', 'Connection: keep-alive')), { close: false });
+  const upgrade = ['Connection: Upgrade', 'Upgrade: WebSocket'];
+  t.match(framed(request('GET / HTTP/1.1', ...upgrade)), { upgrade: true });
+  t.match(framed(request('POST / HTTP/1.1', ...upgrade)), { upgrade: false });
+  t.match(framed(request('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c')), { upgrade: false });
+  t.match(framed(request('GET / HTTP/1.1', 'Upgrade: websocket')), { upgrade: false });
+});
+
+t.test('responses', async (t) => {
+  const response = (status: string, ...fields: string[]) => {
+    const text = `HTTP/1.1 ${status}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`;
+    const head = parseResponseHead(assemblyBuffer, 0, assemblyBuffer.write(text, 'latin1'));
+    if ('error' in head) return 'unparsable';
+    return frameResponse(head, 'GET') ?? { body: head.body, length: head.contentLength, close: head.close };
+  };
+  t.strictSame(response('200 OK', 'Content-Length: 5'), { body: 'length', length: 5, close: false });
+  t.match(response('200 OK', 'Transfer-Encoding: chunked'), { body: 'chunked' });
+  t.match(response('200 OK'), { body: 'until-close' });
+  t.match(response('204 No Content', 'Content-Length: 5'), { body: 'none' });
+  t.match(response('304 Not Modified', 'Content-Length: 5'), { body: 'none' });
+  t.match(response('200 OK', 'Connection: close', 'Content-Length: 0'), { close: true });
+  t.match(response('200 OK', 'Connection: Content-Length', 'Content-Length: 5'), /Connection field names/);
+  t.type(response('200 OK', 'Content-Length: 5', 'Transfer-Encoding: chunked'), 'string');
+  t.type(response('200 OK', 'Content-Length: 5', 'Content-Length: 5'), 'string');
+  t.type(response('200 OK', 'Transfer-Encoding: gzip'), 'string');
+});
+
+t.test('a known field that is missing is not there', async (t) => {
+  const head = framed(request('GET / HTTP/1.1', 'Cookie: a=1', 'X: y', 'Cookie:  b=2 '));
+  if (typeof head === 'string') throw new Error(head);
+  t.equal(head.known(fieldId.cookie), 'a=1, b=2');
+  t.equal(head.field('x'), 'y');
+  t.equal(head.known(fieldId.range), undefined);
+  t.equal(head.field('range'), undefined);
+});
