@@ -85,7 +85,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   }
 
   const code = codeOf(main);
-  const hash = hashOf(version, code, packed);
+  const hash = hashOf([version, ...program.execArgv].join(' '), code, packed);
   const file = join(dist, program.name);
   const stamp = join(bundles, `${program.name}.build.json`);
   if (await isBuilt(file, stamp, hash)) return { name: program.name, file, hash, fresh: false };
@@ -104,6 +104,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
       disableExperimentalSEAWarning: true,
       // No NODE_OPTIONS, no --node-options: what a program does is decided by which program runs.
       execArgvExtension: 'none',
+      execArgv: program.execArgv,
       assets,
     };
     await writeFile(join(work, 'sea.json'), JSON.stringify(sea));

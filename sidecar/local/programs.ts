@@ -6,7 +6,15 @@ export interface Program {
   readonly workers: readonly string[];
   /** Glob patterns of the text files that the program reads with `asset`. */
   readonly assets: readonly string[];
+  /** Options of Node that are fixed at build time. */
+  readonly execArgv: readonly string[];
 }
+
+/**
+ * A small young generation (4 MiB a half): hardly anything that a call makes outlives it, so the larger one that V8
+ * grows to by itself only costs memory.
+ */
+const smallYoungGeneration = ['--max-semi-space-size=4'];
 
 /** Everything that `npm run build` makes. */
 export const programs: readonly Program[] = [
@@ -15,18 +23,21 @@ export const programs: readonly Program[] = [
     entry: 'sidecar/bin/logging.ts',
     workers: ['sidecar/bin/logging-worker.ts'],
     assets: [],
+    execArgv: smallYoungGeneration,
   },
   {
     name: 'countersign-enforcing',
     entry: 'sidecar/bin/enforcing.ts',
     workers: ['sidecar/bin/enforcing-worker.ts'],
     assets: [],
+    execArgv: smallYoungGeneration,
   },
-  { name: 'countersign', entry: 'sidecar/bin/countersign.ts', workers: [], assets: [] },
+  { name: 'countersign', entry: 'sidecar/bin/countersign.ts', workers: [], assets: [], execArgv: [] },
   {
     name: 'countersign-core',
     entry: 'core/main.ts',
     workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts'],
     assets: ['core/database/*.sql'],
+    execArgv: [],
   },
 ];
