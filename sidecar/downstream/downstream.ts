@@ -371,6 +371,7 @@ export class Downstream implements SocketOwner, Timed {
       }
     } else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
+      if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, upstream);
       this.bodyBuffer = takeBodyBuffer();
     }
   }

@@ -27,7 +27,7 @@ export interface OwnedSocket extends Socket {
   /** What the next bytes are read into: it stays so until the next read, whatever the owner wants by then. */
   reading: Buffer;
   /** A body buffer that goes back to the others as soon as nothing is read into it any more. */
-  spent: Buffer | undefined;
+  spent: SpentBuffer | undefined;
 }
 
 let nextBuffer: Buffer = readBuffer;
@@ -47,7 +47,7 @@ const onread = {
     const more = owner.onBytes(buffer, length);
     const next = owner.bodyBuffer ?? readBuffer;
     if (this.spent !== undefined) {
-      keep(this.spent);
+      giveBack(this.spent);
       this.spent = undefined;
     }
     this.reading = next;
@@ -111,24 +111,52 @@ const bodyBufferBytes = 256 * 1024;
 const mostKept = 16;
 const kept: Buffer[] = [];
 
-/** A buffer to read a body into, 256 KiB. */
-export function takeBodyBuffer(): Buffer {
-  return kept.pop() ?? Buffer.allocUnsafeSlow(bodyBufferBytes);
+/** A buffer that is not read into any more, and how far its destination has got when it has written all of it. */
+interface SpentBuffer {
+  readonly buffer: Buffer;
+  readonly destination: Socket | undefined;
+  readonly until: number;
 }
 
-/** Gives a buffer of a socket back, unless a write out of it is still under way in `destination`. */
+/** Buffers out of which a write is under way. */
+const writing: SpentBuffer[] = [];
+
+/** A buffer to read a body into, 256 KiB. */
+export function takeBodyBuffer(): Buffer {
+  return kept.pop() ?? reclaimed() ?? Buffer.allocUnsafeSlow(bodyBufferBytes);
+}
+
+/**
+ * Gives a buffer of a socket back. One out of which `destination` still writes is used again when it has written all
+ * that it was given until now: left to the garbage collector, the buffers of a fast transfer pile up between its runs.
+ */
 export function releaseBodyBuffer(
   socket: OwnedSocket,
   buffer: Buffer,
   destination: Socket | undefined,
 ): void {
-  if (destination !== undefined && destination.writableLength > 0) return;
-  if (socket.reading === buffer) socket.spent = buffer;
-  else keep(buffer);
+  const spent = { buffer, destination, until: destination?.bytesWritten ?? 0 };
+  if (socket.reading === buffer) socket.spent = spent;
+  else giveBack(spent);
 }
 
-function keep(buffer: Buffer): void {
-  if (kept.length < mostKept) kept.push(buffer);
+function giveBack(spent: SpentBuffer): void {
+  const { buffer, destination } = spent;
+  if (destination === undefined || destination.writableLength === 0) {
+    if (kept.length < mostKept) kept.push(buffer);
+  } else if (writing.length < mostKept) writing.push(spent);
+}
+
+function reclaimed(): Buffer | undefined {
+  for (let index = writing.length - 1; index >= 0; index--) {
+    const { buffer, destination, until } = writing[index] as SpentBuffer & { destination: Socket };
+    const isWritten = destination.bytesWritten - destination.writableLength >= until;
+    if (!isWritten && !destination.destroyed) continue;
+    writing.splice(index, 1);
+    // A socket that was destroyed may not have let go of it yet.
+    if (!destination.destroyed) return buffer;
+  }
+  return undefined;
 }
 
 const copiedAsText = 4096;

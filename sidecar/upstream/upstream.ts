@@ -211,6 +211,7 @@ export class Upstream implements SocketOwner, Timed {
       this.#finish(at < end);
     } else if (destination.writableLength > 0 && this.exchange !== undefined) {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
+      this.#releaseBuffer(destination);
       this.bodyBuffer = takeBodyBuffer();
     }
   }

@@ -11,7 +11,7 @@ interface Task {
 }
 
 const mostTasks = 1000;
-const chunk = Buffer.alloc(256 * 1024, 'countersign ');
+const chunkBytes = 256 * 1024;
 
 /**
  * A sample npu-worker: takes tasks and tells their status; streams events; echoes over WebSocket at /ws; takes
@@ -37,7 +37,10 @@ async function route(tasks: Map<string, Task>, request: IncomingMessage, respons
   if (is('POST', '/api/process')) return take(tasks, request, response);
   if (is('GET', '/api/events')) return sendEvents(Number(url.searchParams.get('count') ?? 5), response);
   if (is('POST', '/api/upload')) return upload(request, response);
-  if (is('GET', '/api/download')) return download(Number(url.searchParams.get('bytes') ?? 0), response);
+  if (is('GET', '/api/download')) {
+    const text = url.searchParams.get('text') ?? 'countersign ';
+    return download(Number(url.searchParams.get('bytes') ?? 0), text, response);
+  }
   const id = /^\/api\/status\/([^/]+)$/.exec(url.pathname)?.[1];
   if (request.method === 'GET' && id !== undefined) return status(tasks, id, response);
   sendJson(response, 404, { error: `no ${request.method} ${url.pathname} here` });
@@ -80,7 +83,9 @@ async function upload(request: IncomingMessage, response: ServerResponse): Promi
   sendJson(response, 200, { bytes, sha256: hash.digest('hex') });
 }
 
-async function download(bytes: number, response: ServerResponse): Promise<void> {
+/** `bytes` bytes, in which `text` is repeated. */
+async function download(bytes: number, text: string, response: ServerResponse): Promise<void> {
+  const chunk = Buffer.alloc(chunkBytes - (chunkBytes % Buffer.byteLength(text)), text);
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes });
   let left = bytes;
   while (left > 0 && !response.destroyed) {
