@@ -24,13 +24,17 @@ export async function lint({ report }: Story): Promise<void> {
 
 /** From six bare hosts to six that log. */
 export async function install(story: Story): Promise<void> {
-  const { report } = story;
+  const { report, fleet } = story;
   report.chapter('site.yml: the ground');
   const full = await readFile(story.matrix, 'utf8');
   await story.traffic.plan(callsAllowedBy(full), 1_000);
   await writeFile(story.matrix, withoutForgotten(full));
 
   await story.play('site', '--check');
+  report.check(
+    (await fleet.trySsh('frontend', 'test -e /opt/countersign')).status !== 0,
+    'check mode leaves bare hosts bare',
+  );
   const first = await story.play('site');
   story.timings.bareToEnforced += first.seconds;
   report.check(first.changed > 0, 'site.yml sets six bare hosts up');
@@ -45,6 +49,7 @@ export async function install(story: Story): Promise<void> {
   report.check(silent.every(Boolean), 'no sidecar serves yet');
 
   report.chapter('phase-1-logging.yml');
+  await story.play('phase-1-logging', '--check');
   const logging = await story.play('phase-1-logging');
   story.timings.bareToEnforced += logging.seconds;
   report.equal((await story.hostsNotIn('logging')).join(', '), '', 'the logging sidecar serves every host');
