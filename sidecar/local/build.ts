@@ -113,6 +113,8 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+  // What an earlier table of programs left there would be read as part of this one.
+  for await (const old of glob(`${program.name}.*`, { cwd: bundles })) await rm(join(bundles, old));
   await writeFile(outfile, code);
   for (const worker of workers) await writeFile(worker.outfile, worker.code);
   await writeFile(
