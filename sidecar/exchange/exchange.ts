@@ -18,6 +18,8 @@ export interface Side {
   mayResend(exchange: Exchange, upstream: Upstream): boolean;
   /** A response is about to be passed on; a refusal answers in its place. */
   onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined;
+  /** Fields to add to a response, each with its CRLF. */
+  responseLines(exchange: Exchange): string;
   onTunnel(exchange: Exchange): void;
   /** The exchange is over, or has become a tunnel: called once. */
   onEnd(exchange: Exchange): void;
@@ -286,6 +288,7 @@ export class Exchange {
     const text =
       `HTTP/1.1 ${head.statusAndPhrase}\r\n` +
       head.keptLines(this.side.responseDrop, head.hopByHop) +
+      this.side.responseLines(this) +
       (framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : '') +
       (this.#close ? 'Connection: close\r\n\r\n' : old ? 'Connection: keep-alive\r\n\r\n' : '\r\n');
     const { socket } = this.downstream;

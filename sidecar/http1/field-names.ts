@@ -37,6 +37,7 @@ export const fieldNames = [
   'proxy-authorization',
   'proxy-authenticate',
   'x-service-refusal',
+  'x-service-denial',
 ] as const;
 
 export type KnownField = Exclude<(typeof fieldNames)[number], ''>;

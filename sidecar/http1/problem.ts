@@ -20,6 +20,12 @@ const typeBase = 'urn:countersign:problem:';
 export const refusalField = 'X-Service-Refusal';
 
 /**
+ * The name of the field with which inbound tells the caller's sidecar, which takes it out again, that the call was
+ * denied and forwarded all the same.
+ */
+export const denialField = 'X-Service-Denial';
+
+/**
  * A whole response that refuses a call: an RFC 9457 problem.
  *
  * @param withBody false in answer to HEAD

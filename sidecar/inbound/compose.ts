@@ -21,6 +21,7 @@ const dropped = dropTable(
   'x-service-id',
   'x-service-content-length',
   'x-service-refusal',
+  'x-service-denial',
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',

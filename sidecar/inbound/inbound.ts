@@ -4,6 +4,7 @@ import { type BodyGuard, Exchange, type Side } from '../exchange/exchange.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { fieldId } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
+import { denialField } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -59,6 +60,7 @@ export class Inbound implements Pipeline, Side {
     'transfer-encoding',
     'upgrade',
     'x-service-refusal',
+    'x-service-denial',
   );
   draining = false;
   readonly connections = new Set<Downstream>();
@@ -224,6 +226,12 @@ export class Inbound implements Pipeline, Side {
   }
 
   onResponse(_exchange: Exchange, _head: ResponseHead): undefined {}
+
+  /** The mark of a call that was denied and is forwarded: only the caller's sidecar knows what it had signed. */
+  responseLines({ verdict }: Exchange): string {
+    if (verdict === undefined || 'refused' in verdict || verdict.allowed) return '';
+    return `${denialField}: ${verdict.denial.reason}\r\n`;
+  }
 
   onTunnel(exchange: Exchange): void {
     this.#tunnels.add(exchange);

@@ -27,6 +27,7 @@ const dropped = dropTable(
   'x-service-id',
   'x-service-content-length',
   'x-service-refusal',
+  'x-service-denial',
   'x-request-id',
 );
 

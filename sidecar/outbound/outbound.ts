@@ -40,6 +40,7 @@ export class Outbound implements Pipeline, Side {
     'proxy-connection',
     'transfer-encoding',
     'upgrade',
+    'x-service-denial',
   );
   draining = false;
   readonly connections = new Set<Downstream>();
@@ -155,11 +156,13 @@ export class Outbound implements Pipeline, Side {
   }
 
   onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined {
-    if (head.countOf[fieldId['x-service-refusal']] === 0) return undefined;
-    const said = head.known(fieldId['x-service-refusal'])!;
-    // Only a sidecar's words count; anything else is an answer like any other.
-    if (!Object.hasOwn(reasons, said)) return undefined;
-    const reason = said as DenialReason;
+    const reason = reasonIn(head, fieldId['x-service-refusal']);
+    if (reason === undefined) {
+      // Denied and forwarded: for the app an answer like any other.
+      const denied = reasonIn(head, fieldId['x-service-denial']);
+      if (denied !== undefined) this.#keepSigned(exchange, denied);
+      return undefined;
+    }
     if (exchange.resent && (reason === 'replayed' || reason === 'memory-lost')) {
       return {
         reason: 'upstream-failed',
@@ -168,20 +171,22 @@ export class Outbound implements Pipeline, Side {
     }
     const detail = `${exchange.callee} refused the call: ${reason}. Ask its sidecar for request ${exchange.requestId}.`;
     exchange.verdict = { allowed: false, denial: { reason, detail } };
-    const components = signedComponents(exchange.sentHead);
-    if (components !== undefined) {
-      const { requestId, callee, method, path, kid } = exchange;
-      this.#parts.telemetry.signedMismatch({
-        requestId,
-        callee,
-        method,
-        path,
-        ...(kid === undefined ? undefined : { kid }),
-        reason,
-        components,
-      });
-    }
+    this.#keepSigned(exchange, reason);
     return undefined;
+  }
+
+  /** What was signed of a call that the callee's sidecar denied, for `countersign why`. */
+  #keepSigned(exchange: Exchange, reason: DenialReason): void {
+    const components = signedComponents(exchange.sentHead);
+    if (components === undefined) return;
+    const { requestId, callee, method, path, kid } = exchange;
+    const signer = kid === undefined ? undefined : { kid };
+    this.#parts.telemetry.signedMismatch({ requestId, callee, method, path, ...signer, reason, components });
+  }
+
+  /** None: the app gets the callee's answer. */
+  responseLines(): string {
+    return '';
   }
 
   onTunnel(exchange: Exchange): void {
@@ -216,6 +221,13 @@ export class Outbound implements Pipeline, Side {
     this.#parts.telemetry.connections('outbound', -1);
     if (exchange !== undefined) this.#tunnels.delete(exchange);
   }
+}
+
+/** The reason that a field gives. Only a sidecar's words count: a response with others is one like any other. */
+function reasonIn(head: ResponseHead, id: number): DenialReason | undefined {
+  if (head.countOf[id] === 0) return undefined;
+  const said = head.known(id) as string;
+  return Object.hasOwn(reasons, said) ? (said as DenialReason) : undefined;
 }
 
 /** Content-Length of a request that says its body is empty; methods that expect a body need the 0. */

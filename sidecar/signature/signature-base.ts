@@ -39,17 +39,25 @@ export function signatureBase(coverage: Coverage, params: string, message: Signa
 export interface ComponentHash {
   /** The component identifier, such as `"@path"`. */
   readonly component: string;
-  /** The first eight hexadecimal digits of the value's SHA-256; `none` when the message lacks it. */
+  /** Eight hexadecimal digits; `none` when the message lacks the value. */
   readonly hash: string;
 }
 
 /**
  * A short hash of each covered value, by which the two ends of a call can compare what they saw without showing it.
+ *
+ * @param nonce the signature's: it is in no log, so that nobody who reads one can try out passwords against the hash
+ *   of an Authorization field
  */
-export function componentHashes(message: SignableRequest, coverage: Coverage): ComponentHash[] {
+export function componentHashes(
+  message: SignableRequest,
+  coverage: Coverage,
+  nonce: string | undefined,
+): ComponentHash[] {
   return coverage.components.map((component) => {
     try {
-      const digest = hash('sha256', Buffer.from(readValue(component, message), 'latin1'), 'hex');
+      const keyed = `${nonce ?? ''}\n${readValue(component, message)}`;
+      const digest = hash('sha256', Buffer.from(keyed, 'latin1'), 'hex');
       return { component: component.identifier, hash: digest.slice(0, 8) };
     } catch (error) {
       if (error instanceof SignatureError) return { component: component.identifier, hash: 'none' };

@@ -215,15 +215,7 @@ function outsideWindow(skewSeconds: number, expires: number | undefined): string
 }
 
 /** The denial when the MAC is not the one that the key makes of this message. */
-function checkMac(
-  member: {
-    readonly coverage: CheckedCoverage;
-    readonly params: { readonly text: string };
-    readonly mac: string;
-  },
-  key: PairKey,
-  head: SignableRequest,
-): Denial | undefined {
+function checkMac(member: OurMember, key: PairKey, head: SignableRequest): Denial | undefined {
   let base: string;
   try {
     base = signatureBase(member.coverage, member.params.text, head);
@@ -232,7 +224,7 @@ function checkMac(
     return {
       reason: 'signature-mismatch',
       detail: `${error.message}.`,
-      received: hashes(member.coverage, head),
+      received: hashes(member, head),
     };
   }
   if (sameMac(key.macBase64(base), member.mac)) return undefined;
@@ -240,12 +232,12 @@ function checkMac(
     reason: 'signature-mismatch',
     detail:
       'The signature does not match what was received: a covered value was changed on the way, or the two ends have different keys under one key id. Compare the hashes of the covered values with those of the caller.',
-    received: hashes(member.coverage, head),
+    received: hashes(member, head),
   };
 }
 
-const hashes = (coverage: CheckedCoverage, head: SignableRequest) =>
-  componentHashes(head, coverage)
+const hashes = ({ coverage, params }: Pick<OurMember, 'coverage' | 'params'>, head: SignableRequest) =>
+  componentHashes(head, coverage, params.nonce)
     .map(({ component, hash }) => `${component}=${hash}`)
     .join(' ');
 

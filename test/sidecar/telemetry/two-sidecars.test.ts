@@ -30,6 +30,7 @@ await writeFleet(
 );
 const app = createServer((incoming, response) => {
   incoming.resume();
+  if (incoming.url === '/api/status/pretends') response.setHeader('X-Service-Denial', 'replayed');
   response.writeHead(incoming.url === '/api/status/forbidden' ? 403 : 200).end('from the app');
 });
 await new Promise<void>((resolve) => app.listen(appPort, '127.0.0.1', resolve));
@@ -49,17 +50,27 @@ await startSidecar(t, {
   ports: backend,
   app: ports[6] as number,
 });
-const first = await startSidecar(t, workerOptions);
+const wholeFile = t;
+const first = await startSidecar(wholeFile, workerOptions);
+let second = first;
 const admin = (port: number) => `http://127.0.0.1:${port}`;
 
-function call(path: string): Promise<{ status: number; id: string; refusal: string | undefined }> {
+interface Answer {
+  readonly status: number;
+  readonly id: string;
+  readonly refusal: string | undefined;
+  readonly denial: string | undefined;
+}
+
+function call(path: string, port = backend.outbound): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    request({ port: backend.outbound, path, headers: { host: 'npu-worker' }, agent: false }, (response) => {
+    request({ port, path, headers: { host: 'npu-worker' }, agent: false }, (response) => {
       response.resume().on('end', () =>
         resolve({
           status: response.statusCode ?? 0,
           id: String(response.headers['x-request-id']),
           refusal: response.headers['x-service-refusal'] as string | undefined,
+          denial: response.headers['x-service-denial'] as string | undefined,
         }),
       );
     })
@@ -116,9 +127,37 @@ t.test('counts, keys and skew stand on the admin listener, and the counts outliv
 
   const [before] = await readFrom([admin(worker.admin)], ['observed']);
   t.equal(await first.stop(), 0);
-  await startSidecar(t, workerOptions);
+  second = await startSidecar(wholeFile, workerOptions);
   const [after] = await readFrom([admin(worker.admin)], ['observed', 'status']);
   t.equal(after?.observed?.since, before?.observed?.since);
   t.same(after?.observed?.observations, before?.observed?.observations);
   t.match(after?.status, { service: 'npu-worker', phase: 'enforcing', ready: true, app_exposed_on: [] });
 });
+
+t.test(
+  'both ends of a call that was only logged are compared, and its app hears nothing of it',
+  async (t) => {
+    t.equal(await second.stop(), 0);
+    await startSidecar(t, { ...workerOptions, phase: 'logging' });
+    const both = [admin(backend.admin), admin(worker.admin)];
+    relay.change = (text) => text.replace('/api/status/44', '/api/status/45');
+    const forwarded = await call('/api/status/44');
+    relay.change = (text) => text;
+    t.match(forwarded, { status: 200, refusal: undefined, denial: undefined });
+    const text = whyText(traceCall(await readFrom(both), undefined)!);
+    t.match(
+      text,
+      /GET \/api\/status\/45 to npu-worker: was forwarded, and would be refused by the enforcing binary/,
+    );
+    t.match(text, /signed GET \/api\/status\/44 for npu-worker with main-backend\/1/);
+    t.match(text, /Changed on the way: "@path"\./);
+    const stranger = await call('/api/status/46', worker.inbound);
+    t.match(stranger, { status: 200, denial: 'missing-signature' }, 'who has no sidecar is told');
+
+    const kept = async () =>
+      (await readFrom([admin(backend.admin)], ['denials']))[0]?.denials?.signed?.length;
+    const before = await kept();
+    t.match(await call('/api/status/pretends'), { status: 200, denial: undefined });
+    t.equal(await kept(), before, 'an app cannot say that its sidecar denied a call');
+  },
+);
