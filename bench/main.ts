@@ -3,12 +3,13 @@
  * minutes; `quick` takes about one, `full` as long as a soak takes; `readme` only writes the README's section anew
  * from the last results. Names of subjects restrict a run to them.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { build } from '../sidecar/local/build.ts';
 import { differences } from './equal-work.ts';
+import { drawPlots } from './figures.ts';
 import { machine } from './machine.ts';
 import { peers } from './peers/all.ts';
+import { writeReadme } from './readme.ts';
+import { keep } from './results.ts';
 import { missingPackages, Stage } from './stage.ts';
 import type { Bench, Entry, Mode, Pace, Result } from './subject.ts';
 import { subjects } from './subjects/all.ts';
@@ -19,10 +20,13 @@ const paces: Readonly<Record<Mode, Pace>> = {
   usual: { rounds: 5, warmMs: 300, ms: 1200 },
   full: { rounds: 9, warmMs: 500, ms: 2000 },
 };
-const results = join(import.meta.dirname, 'results');
 
 async function main(words: readonly string[]): Promise<void> {
-  const mode = words.includes('quick') ? 'quick' : words.includes('full') ? 'full' : 'usual';
+  if (words.join() === 'readme') {
+    await writeReadme(await drawPlots());
+    return;
+  }
+  const mode: Mode = words.includes('quick') ? 'quick' : words.includes('full') ? 'full' : 'usual';
   const named = words.filter((word) => word !== mode);
   const unknown = named.filter((word) => !subjects.some(({ id }) => id === word));
   if (unknown.length > 0) {
@@ -59,13 +63,12 @@ async function main(words: readonly string[]): Promise<void> {
       const result = await subject.run(bench);
       found.push(withAbsent(result, absent));
       say(terminalTable(found.at(-1)!.table));
-      await mkdir(results, { recursive: true });
       const about = { mode, at: new Date().toISOString(), machine: machine(stage.cores), versions };
-      await writeFile(
-        join(results, `${subject.id}.json`),
-        `${JSON.stringify({ ...about, ...result }, undefined, 1)}\n`,
-      );
+      await keep({ ...about, ...found.at(-1)! });
     }
+    const plots = await drawPlots();
+    // A quick run is a smoke test: its figures are no result.
+    if (mode !== 'quick' && named.length === 0) await writeReadme(plots);
     say(`\ndone in ${((performance.now() - startedAt) / 1000).toFixed(0)} s; every run is in bench/results/`);
   } finally {
     await Promise.all(entries.map(({ running }) => running.stop()));

@@ -1,0 +1,46 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Kept, kept } from './results.ts';
+import { markdownTable } from './table.ts';
+
+const file = join(import.meta.dirname, '../README.md');
+const begin = '<!-- bench:begin -->';
+const end = '<!-- bench:end -->';
+
+/** What the README shows, of all that is measured; the rest is in docs/performance.md. */
+const shown = ['cpu', 'added-latency', 'latency'];
+
+/** Writes the README's performance section from the kept results; `plots` are those that exist. */
+export async function writeReadme(plots: readonly string[]): Promise<void> {
+  const results = (await Promise.all(shown.map(kept))).filter((result) => result !== undefined);
+  if (results.length === 0)
+    throw new Error('found no results in bench/results/, expected those of `npm run bench`');
+  const section = `${begin}\n\n${sectionOf(results, plots)}\n${end}`;
+  const readme = await readFile(file, 'utf8');
+  const from = readme.indexOf(begin);
+  const to = readme.indexOf(end);
+  const next =
+    from >= 0 && to > from
+      ? readme.slice(0, from) + section + readme.slice(to + end.length)
+      : readme.replace(/\n## Read on\n/, `\n## What it costs\n\n${section}\n\n## Read on\n`);
+  await writeFile(file, next);
+}
+
+function sectionOf(results: readonly Kept[], plots: readonly string[]): string {
+  const { machine, at, versions } = results[0]!;
+  const tables = results.map(({ table }) => {
+    const notes = table.notes.map((note) => `- ${note}`).join('\n');
+    return `**${table.title}**\n\n${markdownTable(table)}\n${notes === '' ? '' : `\n${notes}\n`}`;
+  });
+  const images = plots
+    .filter((name) => name === 'cpu' || name === 'latency')
+    .map((name) => `![${name}](bench/results/${name}.svg)`);
+  const named = Object.entries(versions).map(([id, version]) => `${id} ${version}`);
+  return `${[
+    `Measured by \`npm run bench\` on ${at.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Linux ${machine.kernel}, Node ${machine.node}; ${machine.pinning}.`,
+    'A ratio is the median of the rounds, with the least and the greatest in parentheses; `~` says that the rounds do not agree on who is ahead. [docs/performance.md](docs/performance.md) says how it is measured.',
+    ...tables.map((table) => table.trimEnd()),
+    ...images,
+    `Versions: ${named.join(', ')}.`,
+  ].join('\n\n')}\n`;
+}
