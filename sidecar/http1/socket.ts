@@ -169,6 +169,13 @@ export function isShared(buffer: Buffer): boolean {
 /** Writes a range of a buffer; false when the socket would rather wait for `drain`. */
 export function writeRange(socket: Socket, buffer: Buffer, start: number, end: number): boolean {
   if (end - start <= copiedAsText) return socket.write(buffer.latin1Slice(start, end), 'latin1');
-  const range = buffer.subarray(start, end);
-  return socket.write(isShared(buffer) ? Buffer.from(range) : range);
+  const length = end - start;
+  if (!isShared(buffer)) return socket.write(buffer.subarray(start, end));
+  if (length > bodyBufferBytes) return socket.write(Buffer.from(buffer.subarray(start, end)));
+  // The copy is made in a buffer that is used again: fresh memory costs more than the copying.
+  const copy = takeBodyBuffer();
+  buffer.copy(copy, 0, start, end);
+  const more = socket.write(copy.subarray(0, length));
+  giveBack({ buffer: copy, destination: socket, until: socket.bytesWritten });
+  return more;
 }
