@@ -8,8 +8,9 @@ import { CoreError } from '../errors.ts';
 import { cleanFilename } from './filename.ts';
 import type { ContentStore } from './store.ts';
 
-/** At most so many files in one request. */
-export const filesPerUpload = 16;
+/** At most so many files in one request, and so many fields beside them. */
+const filesPerUpload = 16;
+const fieldsPerUpload = 8;
 const fieldLimitBytes = 256 * 1024;
 /** What a form needs around its files: boundaries, heads of parts, fields. */
 const formOverheadBytes = 1024 * 1024;
@@ -54,7 +55,12 @@ export async function readUpload(
   const files: Omit<NewFile, 'sessionId' | 'metadata'>[] = [];
   const fields = new Map<string, unknown>();
   try {
-    const limits = { fileSize: limitBytes, files: filesPerUpload, fields: 8, fieldSize: fieldLimitBytes };
+    const limits = {
+      fileSize: limitBytes,
+      files: filesPerUpload,
+      fields: fieldsPerUpload,
+      fieldSize: fieldLimitBytes,
+    };
     for await (const part of request.parts({ limits })) {
       if (part.type === 'file') files.push(await stagePart(part, store, limitBytes));
       else if (part.valueTruncated) throw invalid(part.fieldname, `at most ${fieldLimitBytes} bytes`);
@@ -65,8 +71,16 @@ export async function readUpload(
     return files.map((file) => ({ ...file, ...common }));
   } catch (error) {
     await Promise.all(files.map((file) => store.discard({ path: file.staged })));
+    if (isTooMany(error))
+      throw invalid('body', `at most ${filesPerUpload} files and ${fieldsPerUpload} fields`);
     throw isMalformed(error) ? malformed(error) : error;
   }
+}
+
+function isTooMany(error: unknown): boolean {
+  return ['FST_FILES_LIMIT', 'FST_FIELDS_LIMIT', 'FST_PARTS_LIMIT'].includes(
+    (error as { code?: string }).code ?? '',
+  );
 }
 
 /** The parser's own errors have neither a status nor a system call to blame. */

@@ -58,7 +58,7 @@ export class ModelClient {
           },
         );
       }
-      throw this.#named(error);
+      throw this.#named(error, 'model_interrupted');
     }
   }
 
@@ -90,7 +90,7 @@ export class ModelClient {
         if (events.length > 0) yield events;
       }
     } catch (error) {
-      throw this.#named(error);
+      throw this.#named(error, 'model_interrupted');
     } finally {
       body.destroy();
     }
@@ -119,7 +119,7 @@ export class ModelClient {
         throw error;
       });
     } catch (error) {
-      throw this.#named(error);
+      throw this.#named(error, 'model_unavailable');
     }
     if (response.statusCode === 200) return response;
     throw await this.#refusal(response);
@@ -153,7 +153,8 @@ export class ModelClient {
     );
   }
 
-  #named(error: unknown): Error {
+  /** @param broken what a connection that breaks means: before the head of an answer, or in it */
+  #named(error: unknown, broken: 'model_unavailable' | 'model_interrupted'): Error {
     if (error instanceof CoreError) return error;
     const { name, code, message } = error as NodeJS.ErrnoException;
     if (name === 'AbortError') return error as Error;
@@ -173,9 +174,7 @@ export class ModelClient {
         { cause: error },
       );
     }
-    return new CoreError('model_unavailable', `the call to ${this.#service} failed: ${message}`, {
-      cause: error,
-    });
+    return new CoreError(broken, `the call to ${this.#service} failed: ${message}`, { cause: error });
   }
 }
 

@@ -38,7 +38,7 @@ sqlite: core.db
 files: files
 outbound: 127.0.0.1:${peers.outboundPort}
 models: { file: ${modelsFile} }
-timeouts: { drain: 500ms }
+timeouts: { drain: 2s }
 `,
   );
   let child: ChildProcess | undefined;

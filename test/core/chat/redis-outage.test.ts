@@ -5,8 +5,8 @@ import { lastText } from '../../support/model-server.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 
 /** Says something and returns what the model was told of the past. */
-async function sayAndListen(core: TestCore, text: string): Promise<unknown[]> {
-  const response = await core.say('s', text);
+async function sayAndListen(core: TestCore, text: string, session = 's'): Promise<unknown[]> {
+  const response = await core.say(session, text);
   if (response.status !== 200) throw new Error(await response.text());
   const call = core.model.calls.at(-1)!;
   if (lastText(call) !== text) throw new Error('another call');
@@ -30,6 +30,22 @@ const redisIs = (core: TestCore, status: string) => async () => {
   const health = (await (await core.fetch('/health')).json()) as { parts: { redis: { status: string } } };
   return health.parts.redis.status === status;
 };
+
+const damages: readonly (readonly [string, (redis: Redis, key: string) => Promise<unknown>])[] = [
+  ['is gone', (redis, key) => redis.del(key)],
+  ['has lost its end', (redis, key) => redis.rpop(key)],
+  ['has lost its beginning', (redis, key) => redis.lpop(key)],
+  [
+    'has a gap',
+    async (redis, key) => {
+      await redis.lset(key, 2, 'gap');
+      await redis.lrem(key, 1, 'gap');
+    },
+  ],
+  ['has something twice', async (redis, key) => redis.rpush(key, (await redis.lindex(key, -1)) ?? '')],
+  ['holds nonsense', (redis, key) => redis.lset(key, -1, '{"position":')],
+  ['is not a list', (redis, key) => redis.set(key, 'text')],
+];
 
 const exchanged = (...texts: string[]) => texts.flatMap((text) => [text, `You said: ${text}`]);
 
@@ -83,28 +99,19 @@ t.test(
   },
 );
 
-for (const [title, tamper] of [
-  ['is gone', (redis: Redis, key: string) => redis.del(key)],
-  ['has lost its end', (redis: Redis, key: string) => redis.rpop(key)],
-  ['has lost its beginning', (redis: Redis, key: string) => redis.lpop(key)],
-  ['has a gap', (redis: Redis, key: string) => redis.lrem(key, 1, 'gap')],
-  [
-    'has something twice',
-    async (redis: Redis, key: string) => redis.rpush(key, (await redis.lindex(key, -1)) ?? ''),
-  ],
-  ['holds nonsense', (redis: Redis, key: string) => redis.lset(key, -1, '{"position":')],
-  ['is not a list', (redis: Redis, key: string) => redis.set(key, 'text')],
-] as const) {
-  t.test(`a window that ${title} is made anew`, async (t) => {
-    const server = await startRedis(t);
-    const core = await startTestCore(t, { redis: `redis://127.0.0.1:${server.port}` });
-    const redis = await redisOf(t, server);
-    for (const text of ['one', 'two', 'three']) await core.say('s', text);
-    const [key = ''] = await redis.keys('chat:*:window');
-    if (title === 'has a gap') await redis.lset(key, 2, 'gap');
+t.test('a window that is not what SQLite says is made anew', async (t) => {
+  const server = await startRedis(t);
+  const core = await startTestCore(t, { redis: `redis://127.0.0.1:${server.port}` });
+  const redis = await redisOf(t, server);
+  for (const [index, [title, tamper]] of damages.entries()) {
+    const session = `s${index}`;
+    const known = new Set(await redis.keys('chat:*:window'));
+    for (const text of ['one', 'two', 'three']) await core.say(session, text);
+    const key = (await redis.keys('chat:*:window')).find((found) => !known.has(found)) ?? '';
     await tamper(redis, key);
-    t.strictSame(await sayAndListen(core, 'four'), exchanged('one', 'two', 'three'));
-    if (title !== 'is not a list') t.equal(await redis.llen(key), 8);
-    t.strictSame(await sayAndListen(core, 'five'), exchanged('one', 'two', 'three', 'four'));
-  });
-}
+    t.strictSame(await sayAndListen(core, 'four', session), exchanged('one', 'two', 'three'), title);
+    if (title !== 'is not a list') t.equal(await redis.llen(key), 8, title);
+    const all = exchanged('one', 'two', 'three', 'four');
+    t.strictSame(await sayAndListen(core, 'five', session), all, title);
+  }
+});

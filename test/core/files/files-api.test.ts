@@ -270,6 +270,9 @@ t.test('uploads that are no uploads are refused with what was expected', async (
     await post('--x\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\ncut off', multipart),
     [400, 'invalid_request'],
   );
+  const many = new FormData();
+  for (let n = 0; n < 17; n++) many.append('file', new Blob([`${n}`]), `${n}.txt`);
+  t.strictSame(await post(many), [400, 'invalid_request', 'body'], 'more than 16 files');
   t.match(await post('{}', { 'content-type': 'application/json' }), [415, 'unsupported_media_type']);
   t.strictSame(await incoming(service), []);
   t.strictSame(await contents(service), []);

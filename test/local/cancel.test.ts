@@ -1,0 +1,45 @@
+import t from 'tap';
+import { build } from '../../sidecar/local/build.ts';
+import { Folder } from '../../sidecar/local/folder.ts';
+import { LocalFleet } from '../../sidecar/local/local-fleet.ts';
+import { freeBasePort } from '../support/local-fleet.ts';
+import { ModelServer } from '../support/model-server.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+
+/** What is promised of a hang-up; it holds for the fastest of several tries, since other work on the machine delays any one. */
+const tellModelWithinMs = 100;
+
+t.test('a client that hangs up ends the call to the model, through every sidecar on the way', async (t) => {
+  await build();
+  const model = new ModelServer();
+  const { port } = await model.listen();
+  t.teardown(() => model.close());
+  const fleet = new LocalFleet({
+    folder: new Folder(await tempFolder(t)),
+    basePort: await freeBasePort(),
+    ai: new URL(`http://127.0.0.1:${port}`),
+  });
+  t.teardown(() => fleet.stop());
+  await fleet.start();
+  const backend = fleet.services.find(({ name }) => name === 'main-backend')!;
+  for (const session of [undefined, 'story']) {
+    const times: number[] = [];
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const client = new AbortController();
+      model.behaviour = (call) => call.chunk({ content: 'a long story' });
+      const calling = model.nextCall();
+      const response = await fetch(`http://127.0.0.1:${backend.inbound}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(session && { 'x-session-id': session }) },
+        body: JSON.stringify({ stream: true, messages: [{ role: 'user', content: 'tell' }] }),
+        signal: client.signal,
+      });
+      const call = await calling;
+      await response.body!.getReader().read();
+      const at = performance.now();
+      client.abort();
+      times.push((await call.hungUp) - at);
+    }
+    t.ok(Math.min(...times) < tellModelWithinMs, `the model was told after ${times.map(Math.round)} ms`);
+  }
+});
