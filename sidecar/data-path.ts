@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Policy } from './config/policy-source.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
-import { Downstream, type Pipeline } from './downstream/downstream.ts';
+import { Downstream } from './downstream/downstream.ts';
+import type { Pipeline } from './downstream/pipeline.ts';
 import { problemResponse } from './http1/problem.ts';
 import { Inbound, type Replay } from './inbound/inbound.ts';
 import type { Keyring } from './keyring/keyring.ts';

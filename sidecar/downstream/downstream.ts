@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import type { Reason } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { ChunkedDecoder, ChunkedError } from '../http1/chunked-decoder.ts';
+import { ChunkedError } from '../http1/chunked-decoder.ts';
 import { coarseNow, type Timed, unwatch, watch } from '../http1/deadlines.ts';
 import { frameRequest, type Refusal } from '../http1/framing.ts';
-import { type HeadError, parseRequestHead, tooManyFields } from '../http1/head-parser.ts';
-import { assemblyBuffer, assemblyBytes, llhttpError, readBytes } from '../http1/llhttp.ts';
+import { parseRequestHead } from '../http1/head-parser.ts';
+import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
+import { assemblyBuffer, assemblyBytes } from '../http1/llhttp.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import {
@@ -16,26 +16,8 @@ import {
   type SocketOwner,
   takeBodyBuffer,
 } from '../http1/socket.ts';
-
-/** What one side of the sidecar does with the requests on its connections. */
-export interface Pipeline {
-  /** On outbound an absolute-form target replaces Host: it is a forward proxy. */
-  readonly absoluteFormReplacesHost: boolean;
-  readonly limits: { readonly head: number; readonly headers: number };
-  readonly timeouts: {
-    readonly head: number;
-    readonly idle: number;
-    readonly response: number;
-    readonly tunnel_idle: number;
-  };
-  /** True once no further request is to be served: connections close behind the present one. */
-  readonly draining: boolean;
-  /** A well-framed request: either refuse it, or begin an exchange for it, or suspend the connection. */
-  onRequest(downstream: Downstream, head: RequestHead): void;
-  /** A message that is refused before it is anybody's request. */
-  onMalformed(downstream: Downstream | undefined, refusal: Refusal): string;
-  onClosed(downstream: Downstream, exchange: Exchange | undefined): void;
-}
+import type { Pipeline } from './pipeline.ts';
+import { RequestBody } from './request-body.ts';
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
 
@@ -70,10 +52,10 @@ export class Downstream implements SocketOwner, Timed {
   #stopped = false;
   #headStart = 0;
   #headDeadline = Number.POSITIVE_INFINITY;
-  #remaining = 0;
-  #decoder: ChunkedDecoder | undefined = undefined;
-  #collected: Buffer[] | undefined = undefined;
-  #onCollected: ((body: Buffer) => void) | undefined = undefined;
+  /** The body of the present request, while it arrives. */
+  #body: RequestBody | undefined = undefined;
+  /** With `collect`: what to do once the body is there. */
+  #onCollected: (() => void) | undefined = undefined;
   #lingered = 0;
   // While bytes are being used up: which, and how far.
   #buffer: Buffer = assemblyBuffer;
@@ -166,8 +148,7 @@ export class Downstream implements SocketOwner, Timed {
     while (this.#at < this.#end && !this.#blocked) {
       if (this.state === 'head') {
         if (!this.#head()) break;
-      } else if (this.state === 'body') this.#body();
-      else if (this.state === 'collect') this.#collect();
+      } else if (this.#body !== undefined) this.#useBody(this.#body);
       else break;
     }
     if (this.#at < this.#end && this.state !== 'linger' && this.state !== 'closed') {
@@ -204,14 +185,14 @@ export class Downstream implements SocketOwner, Timed {
     const end = blank + 4;
     if (blank < 0 || end > this.#end) {
       this.#headBegan();
-      if (this.#end - start > limits.head) this.#refuse(tooLarge(limits.head));
+      if (this.#end - start > limits.head) this.#refuse(headTooLarge(limits.head));
       else if (hasBareLineEnd(buffer, start, this.#end)) {
         this.#refuse({ reason: 'malformed-request', detail: 'A line of the head ends in a bare CR or LF.' });
       }
       return false;
     }
     if (end - start > limits.head) {
-      this.#refuse(tooLarge(limits.head));
+      this.#refuse(headTooLarge(limits.head));
       return true;
     }
     const head = parseRequestHead(buffer, start, end, limits.headers);
@@ -293,27 +274,13 @@ export class Downstream implements SocketOwner, Timed {
       then(body);
       return;
     }
-    this.#remaining = length;
-    this.#collected = [];
-    this.#onCollected = then;
+    const pieces: Buffer[] = [];
+    this.#body = new RequestBody({ body: 'length', contentLength: length }, 0, (buffer, start, end) =>
+      pieces.push(Buffer.from(buffer.subarray(start, end))),
+    );
+    this.#onCollected = () => then(Buffer.concat(pieces));
     this.state = 'collect';
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-  }
-
-  #collect(): void {
-    const length = Math.min(this.#end - this.#at, this.#remaining);
-    this.#collected?.push(Buffer.from(this.#buffer.subarray(this.#at, this.#at + length)));
-    this.#at += length;
-    this.#remaining -= length;
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-    if (this.#remaining > 0) return;
-    const body = Buffer.concat(this.#collected ?? []);
-    const then = this.#onCollected;
-    this.#collected = undefined;
-    this.#onCollected = undefined;
-    this.state = 'busy';
-    this.deadline = Number.POSITIVE_INFINITY;
-    then?.(body);
   }
 
   /** Passes the body of the present request to its exchange as it comes. */
@@ -321,58 +288,50 @@ export class Downstream implements SocketOwner, Timed {
     this.state = 'body';
     const { idle, response } = this.pipeline.timeouts;
     this.deadline = coarseNow() + (this.#blocked ? response : idle);
-    if (head.body === 'chunked') {
-      this.#decoder = new ChunkedDecoder(this.pipeline.limits.head, (buffer, start, end) =>
-        this.exchange?.onRequestPiece(buffer, start, end),
-      );
-    } else {
-      this.#decoder = undefined;
-      this.#remaining = head.contentLength;
-    }
+    this.#body = new RequestBody(head, this.pipeline.limits.head, (buffer, start, end) =>
+      this.exchange?.onRequestPiece(buffer, start, end),
+    );
     this.bodyBuffer = takeBodyBuffer();
   }
 
-  #body(): void {
+  /** Gives the bytes of a body to whoever it is for. */
+  #useBody(body: RequestBody): void {
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-    const { exchange } = this;
-    if (exchange === undefined) return;
-    const decoder = this.#decoder;
-    let ended: boolean;
-    if (decoder === undefined) {
-      const length = Math.min(this.#end - this.#at, this.#remaining);
-      const start = this.#at;
-      this.#at += length;
-      this.#remaining -= length;
-      exchange.onRequestPiece(this.#buffer, start, start + length);
-      ended = this.#remaining === 0;
-    } else {
-      try {
-        this.#at = decoder.decode(this.#buffer, this.#at, this.#end);
-      } catch (error) {
-        if (!(error instanceof ChunkedError)) throw error;
-        this.#at = this.#end;
-        exchange.onRequestBroken({
-          reason: 'malformed-request',
-          detail: `The chunked body is broken: ${error.message}.`,
-        });
-        return;
-      }
-      ended = decoder.ended;
+    try {
+      this.#at = body.use(this.#buffer, this.#at, this.#end);
+    } catch (error) {
+      if (!(error instanceof ChunkedError)) throw error;
+      this.#at = this.#end;
+      const detail = `The chunked body is broken: ${error.message}.`;
+      this.exchange?.onRequestBroken({ reason: 'malformed-request', detail });
+      return;
     }
-    const upstream = exchange.upstreamSocket;
-    if (ended) {
-      if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, upstream);
-      this.bodyBuffer = undefined;
-      this.#decoder = undefined;
-      if (this.state === 'body') {
-        this.state = 'busy';
-        this.deadline = Number.POSITIVE_INFINITY;
-        exchange.onRequestEnd(decoder?.trailers);
-      }
-    } else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
+    const upstream = this.exchange?.upstreamSocket;
+    if (body.ended) this.#endBody(body);
+    else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
-      if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, upstream);
+      this.#releaseBuffer();
       this.bodyBuffer = takeBodyBuffer();
+    }
+  }
+
+  #endBody(body: RequestBody): void {
+    const onCollected = this.#onCollected;
+    this.#releaseBuffer();
+    this.bodyBuffer = undefined;
+    this.#body = undefined;
+    this.#onCollected = undefined;
+    // Its last piece may have ended the exchange already.
+    if (this.state !== 'body' && this.state !== 'collect') return;
+    this.state = 'busy';
+    this.deadline = Number.POSITIVE_INFINITY;
+    if (onCollected !== undefined) onCollected();
+    else this.exchange?.onRequestEnd(body.trailers);
+  }
+
+  #releaseBuffer(): void {
+    if (this.bodyBuffer !== undefined) {
+      releaseBodyBuffer(this.socket, this.bodyBuffer, this.exchange?.upstreamSocket);
     }
   }
 
@@ -415,7 +374,7 @@ export class Downstream implements SocketOwner, Timed {
     if (this.state === 'closed' || this.state === 'linger') return;
     this.state = 'linger';
     this.#stash = undefined;
-    this.#decoder = undefined;
+    this.#body = undefined;
     this.bodyBuffer = undefined;
     this.#blocked = false;
     // What is written has the time of an idle connection to leave: only then does the lingering begin.
@@ -437,14 +396,18 @@ export class Downstream implements SocketOwner, Timed {
     switch (this.state) {
       case 'head':
         if (this.#stash === undefined) this.end();
-        else this.#refuse(timeout('The head of the request did not arrive in time.'));
+        else
+          this.#refuse({
+            reason: 'request-timeout',
+            detail: 'The head of the request did not arrive in time.',
+          });
         return;
       case 'collect':
       case 'body':
         this.exchange?.onRequestBroken(
           this.#blocked
             ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
-            : timeout('The body of the request stopped arriving.'),
+            : { reason: 'request-timeout', detail: 'The body of the request stopped arriving.' },
         );
         return;
       case 'tunnel':
@@ -508,43 +471,10 @@ export class Downstream implements SocketOwner, Timed {
     this.exchange = undefined;
     this.bodyBuffer = undefined;
     this.#stash = undefined;
-    this.#collected = undefined;
+    this.#body = undefined;
+    this.#onCollected = undefined;
     unwatch(this);
     this.pipeline.onClosed(this, exchange);
     exchange?.onDownstreamClosed();
   }
-}
-
-function timeout(detail: string): Refusal {
-  return { reason: 'request-timeout', detail };
-}
-
-function tooLarge(limit: number): Refusal {
-  return { reason: 'head-too-large', detail: `The head is larger than limits.head, ${limit} bytes.` };
-}
-
-function headRefusal(error: HeadError, buffer: Buffer, start: number, limit: number): Refusal {
-  const lineEnd = buffer.indexOf('\r\n', start);
-  const line = buffer.latin1Slice(start, Math.min(lineEnd, start + readBytes));
-  const reason: Reason =
-    error.error === tooManyFields
-      ? 'head-too-large'
-      : /^\S+ \S+ HTTP\/(?!1\.[01]$)\d\.\d$/.test(line)
-        ? 'version-not-supported'
-        : error.error === llhttpError.invalidMethod && /^[!#$%&'*+.^`|~\w-]+ \S+ HTTP\/1\.[01]$/.test(line)
-          ? 'not-implemented'
-          : 'malformed-request';
-  const words = reason === 'head-too-large' ? `limits.headers allows ${limit} fields` : error.words;
-  return { reason, detail: `The head cannot be served: ${words}.` };
-}
-
-/** Whether a head that is not complete holds a line end that cannot become a CRLF. */
-function hasBareLineEnd(buffer: Buffer, start: number, end: number): boolean {
-  for (let at = buffer.indexOf(0x0a, start); at >= 0 && at < end; at = buffer.indexOf(0x0a, at + 1)) {
-    if (at === start || buffer[at - 1] !== 0x0d) return true;
-  }
-  for (let at = buffer.indexOf(0x0d, start); at >= 0 && at < end - 1; at = buffer.indexOf(0x0d, at + 1)) {
-    if (buffer[at + 1] !== 0x0a) return true;
-  }
-  return false;
 }

@@ -1,5 +1,6 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
-import type { Downstream, Pipeline } from '../downstream/downstream.ts';
+import type { Downstream } from '../downstream/downstream.ts';
+import type { Pipeline } from '../downstream/pipeline.ts';
 import { type BodyGuard, Exchange, type Side } from '../exchange/exchange.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { fieldId } from '../http1/field-names.ts';
