@@ -2,8 +2,9 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/load.ts';
 import { type Build, thisBuild } from '../config/program.ts';
 import { exit } from './cli/exit-codes.ts';
+import { checkTogether } from './config/check-together.ts';
 import { PolicySource } from './config/policy-source.ts';
-import { loadSidecarConfig, type SidecarConfig } from './config/sidecar-config.ts';
+import { loadSidecarConfig } from './config/sidecar-config.ts';
 import { KeySourceError } from './keyring/errors.ts';
 import { KeySource } from './keyring/key-source.ts';
 import { inheritedSockets } from './listen/inherited-sockets.ts';
@@ -38,7 +39,7 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   const config = await loadSidecarConfig(file);
   const policy = await PolicySource.open(config);
   const keys = await KeySource.open(config.keyring);
-  checkTogether(file, config, policy, keys);
+  await checkTogether(file, config, policy.current.fleet, keys.current);
   const sockets = inheritedSockets(process.env, process.pid);
   const plans = listenPlans(file, config, sockets);
 
@@ -53,6 +54,8 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   process.on('uncaughtException', onFault);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
+  // Until everything is loaded a reload has nothing to do, and must not end the process.
+  process.on('SIGHUP', () => {});
 
   logger.info({ event: 'waiting', state: config.state }, 'waiting for the state lock');
   const state = await openState(config.state, {
@@ -93,32 +96,6 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   process.exit(exit.ok);
 }
 
-/** Files that are each right may still not belong together. @throws {ConfigError} */
-function checkTogether(file: string, config: SidecarConfig, policy: PolicySource, keys: KeySource): void {
-  const { fleet } = policy.current;
-  const problem = (at: string, found: string, expected: string) =>
-    new ConfigError([{ file: at, line: 0, column: 0, path: 'service', found, expected }]);
-  const service = fleet.services.get(config.service);
-  if (service === undefined) {
-    throw problem(
-      file,
-      `the service "${config.service}"`,
-      `one of fleet.yaml: ${[...fleet.services.keys()].join(', ')}`,
-    );
-  }
-  const { current } = keys;
-  if (current.service !== config.service) {
-    throw problem(config.keyring, `a keyring of ${current.service}`, `the keyring of ${config.service}`);
-  }
-  if (!service.hosts.includes(current.host)) {
-    throw problem(
-      config.keyring,
-      `a keyring for host ${current.host}`,
-      `one of ${config.service}'s hosts: ${service.hosts.join(', ')}`,
-    );
-  }
-}
-
 /** Reloads on SIGHUP and when a file changes; what is wrong is logged and changes nothing. */
 function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logger }: Log): void {
   const reloadPolicy = () =>
@@ -156,10 +133,13 @@ function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logge
     },
     onRefused: refused,
   });
-  process.on('SIGHUP', () => {
+  const reload = () => {
     void reloadPolicy();
     keys.reload().catch(refused);
-  });
+  };
+  process.on('SIGHUP', reload);
+  // What changed while we waited for the state lock.
+  reload();
 }
 
 function report(error: unknown, { phase }: Binary): number {
