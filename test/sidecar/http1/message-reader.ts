@@ -19,6 +19,8 @@ export function readMessages(stream: Buffer, split: readonly number[]): ReadMess
   const messages: ReadMessage[] = [];
   let at = 0;
   for (;;) {
+    // As the connection does: empty lines before a request line are ignored (RFC 9112 §2.2).
+    while (stream[at] === 0x0d && stream[at + 1] === 0x0a) at += 2;
     const end = stream.indexOf('\r\n\r\n', at) + 4;
     if (end < 4) return messages;
     stream.copy(assemblyBuffer, 0, at, end);
