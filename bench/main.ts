@@ -17,7 +17,7 @@ import { terminalTable } from './table.ts';
 
 const paces: Readonly<Record<Mode, Pace>> = {
   quick: { rounds: 2, warmMs: 200, ms: 500 },
-  usual: { rounds: 5, warmMs: 300, ms: 1200 },
+  usual: { rounds: 5, warmMs: 300, ms: 1000 },
   full: { rounds: 9, warmMs: 500, ms: 2000 },
 };
 

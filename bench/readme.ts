@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Kept, kept } from './results.ts';
@@ -24,6 +25,8 @@ export async function writeReadme(plots: readonly string[]): Promise<void> {
       ? readme.slice(0, from) + section + readme.slice(to + end.length)
       : readme.replace(/\n## Read on\n/, `\n## What it costs\n\n${section}\n\n## Read on\n`);
   await writeFile(file, next);
+  // As the check wants it: tables aligned.
+  spawnSync(join(import.meta.dirname, '../node_modules/.bin/biome'), ['format', '--write', file]);
 }
 
 function sectionOf(results: readonly Kept[], plots: readonly string[]): string {

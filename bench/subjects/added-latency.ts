@@ -14,7 +14,7 @@ export const addedLatency: Subject = {
     const data = Object.fromEntries(
       entries.map(({ peer }) => [peer.id, { title: peer.title, samples: [] as Sample[] }]),
     );
-    await interleaved(mode === 'quick' ? 1 : pace.rounds, entries, async ({ peer, running }) => {
+    await interleaved({ quick: 1, usual: 3, full: pace.rounds }[mode], entries, async ({ peer, running }) => {
       const sample = await measure(stage, peer, running, { ...pace, call, perSecond, connections: 16 });
       data[peer.id]!.samples.push(sample);
     });

@@ -77,7 +77,7 @@ export const bodies: Subject = {
           }),
         ),
       );
-      const rounds = mode === 'quick' ? 1 : 3;
+      const rounds = { quick: 1, usual: 2, full: 5 }[mode];
       await interleaved(rounds, runs, async ({ peer, running, call, result }) => {
         const connections = result.bytes >= MiB ? 4 : 16;
         const ms = result.bytes > MiB ? Math.max(4000, pace.ms) : pace.ms;

@@ -3,7 +3,7 @@ import { measure } from '../measure.ts';
 import { compare, median, ratioText } from '../statistics.ts';
 import { interleaved, pick, type Result, type Subject } from '../subject.ts';
 
-const ids = ['countersign-inbound', 'splice', 'haproxy-equal', 'nginx-lua', 'node-http-undici'];
+const ids = ['countersign-inbound', 'haproxy-equal', 'nginx-lua', 'node-http-undici'];
 const sizes = [5, 20, 60];
 
 export interface HeadsData {

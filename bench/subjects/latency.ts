@@ -35,7 +35,7 @@ export const latency: Subject = {
       const loads = Object.fromEntries(wanted.map((share) => [share, { samples: [], counts: [] }]));
       data[peer.id] = { title: peer.title, saturation: perSecond, loads };
     }
-    const rounds = mode === 'quick' ? 1 : mode === 'usual' ? 3 : pace.rounds;
+    const rounds = { quick: 1, usual: 2, full: pace.rounds }[mode];
     for (const share of wanted) {
       await interleaved(rounds, entries, async ({ peer, running }) => {
         const { saturation, loads } = data[peer.id]!;

@@ -10,7 +10,7 @@ export const startUp: Subject = {
   async run({ stage, entries, mode }): Promise<Result> {
     const data: Record<string, { title: string; ms: number[] }> = {};
     const measured = entries.filter(({ peer }) => peer.id !== 'bare');
-    await interleaved(mode === 'quick' ? 1 : 5, measured, async ({ peer }) => {
+    await interleaved({ quick: 1, usual: 3, full: 9 }[mode], measured, async ({ peer }) => {
       const place = await stage.place();
       const startMs = performance.now();
       const running = await peer.start(place);
