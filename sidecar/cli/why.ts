@@ -39,8 +39,9 @@ export function whyText({ request_id, denials, signed, compared }: CallTrace): s
   const inbound = denials.filter(({ denial }) => denial.direction === 'inbound');
   const outbound = denials.filter(({ denial }) => denial.direction === 'outbound');
   const lines = [`call ${request_id}`, ...inbound.flatMap((each) => side("callee's side", each))];
-  // The caller's side tells less than the callee's; it stands alone only when that was not read.
-  if (inbound.length === 0) lines.push(...outbound.flatMap((each) => side("caller's side", each)));
+  // The caller's own words tell less than the callee's, unless it had nothing to sign with.
+  if (inbound.length === 0 || signed === undefined)
+    lines.push(...outbound.flatMap((each) => side("caller's side", each)));
   if (signed !== undefined) {
     const { time, callee, method, path, kid } = signed.signed;
     lines.push('', `caller's side (${signed.from}), ${time}`);

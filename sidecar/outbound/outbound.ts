@@ -170,7 +170,11 @@ export class Outbound implements Pipeline, Side {
         detail: `${exchange.callee} closed the connection without an answer, and says of the same call sent again: ${reason}. It may have been carried out.`,
       };
     }
-    const detail = `${exchange.callee} refused the call: ${reason}. Ask its sidecar for request ${exchange.requestId}.`;
+    const unsigned =
+      exchange.kid === undefined
+        ? ` It left unsigned, for the keyring here has no key for ${exchange.callee}: see countersign keys status.`
+        : '';
+    const detail = `${exchange.callee} refused the call: ${reason}.${unsigned} Ask its sidecar for request ${exchange.requestId}.`;
     exchange.verdict = { allowed: false, denial: { reason, detail } };
     this.#keepSigned(exchange, reason);
     return undefined;

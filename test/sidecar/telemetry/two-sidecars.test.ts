@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import { readFrom } from '../../../sidecar/cli/from.ts';
 import { whyText } from '../../../sidecar/cli/why.ts';
+import { writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
 import { traceCall } from '../../../sidecar/readiness/both-sides.ts';
 import { runCountersign } from '../../support/run-countersign.ts';
 import { freePorts, type SidecarOptions, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
@@ -43,7 +45,7 @@ const workerOptions: SidecarOptions = {
   ports: worker,
   app: appPort,
 };
-await startSidecar(t, {
+const caller = await startSidecar(t, {
   phase: 'enforcing',
   folder: join(folder, 'main-backend'),
   service: 'main-backend',
@@ -161,3 +163,19 @@ t.test(
     t.equal(await kept(), before, 'an app cannot say that its sidecar denied a call');
   },
 );
+
+t.test('a call that left unsigned is told from one that went around the sidecar', async (t) => {
+  const file = join(folder, 'main-backend', 'keyring.json');
+  const keyring = JSON.parse(await readFile(file, 'utf8'));
+  delete keyring.outbound['npu-worker'];
+  await writeSecretFile(file, JSON.stringify(keyring));
+  await caller.said('new keyring in force');
+  await startSidecar(t, workerOptions);
+  const { id, refusal } = await call('/api/status/47');
+  t.equal(refusal, 'missing-signature');
+  const text = whyText(traceCall(await readFrom([admin(backend.admin), admin(worker.admin)]), id)!);
+  t.match(
+    text,
+    /caller's side .*\n.*\n.*\n.*the keyring here has no key for npu-worker: see countersign keys status/,
+  );
+});
