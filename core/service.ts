@@ -47,6 +47,8 @@ export async function startCore(
   const { timeouts } = config;
   await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 });
   const database = await openDatabase({ file: config.sqlite });
+  const { problem } = database.schema;
+  if (problem !== undefined) log.error({ err: problem }, 'going on with an older schema of the database');
   await recover(database, log);
   const redis = await RedisPool.open(config.redis, timeouts.redis, timeouts.connect, registry, log);
   const window = new ContextWindow(models);

@@ -153,8 +153,10 @@ function toTurn(
   };
 }
 
-function toTitle(text: string): string {
+/** The first line of a text, shortened; null when there is no text to speak of. */
+function toTitle(text: string): string | null {
   const line = text.trim().split(/\s*\n/, 1)[0] ?? '';
+  if (line === '') return null;
   const characters = [...line];
   if (characters.length <= titleLength) return line;
   return `${characters.slice(0, titleLength - 1).join('')}…`;

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build, root } from './build.ts';
 
+/** Processes that run from source start in half the time: Node keeps here what it has compiled, by the content of each file. */
+const compileCache = join(root, 'node_modules/.cache/compiled');
+
 /**
  * `npm test [-- FILES AND TAP OPTIONS]`: builds what the tests run, runs tap, and ends with `N passed, N failed`,
  * counting assertions. Its exit code is 0 only when tap's is and nothing failed.
@@ -19,7 +22,11 @@ async function main(): Promise<number> {
       `--jobs=${availableParallelism()}`,
       ...(await selection(process.argv.slice(2))),
     ],
-    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+    },
   );
   let passed = 0;
   let failed = 0;

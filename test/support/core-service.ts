@@ -28,6 +28,8 @@ export interface TestCoreOptions {
   readonly timeouts?: Partial<CoreTimeouts>;
   /** Default: the model server of the test. */
   readonly outboundPort?: number;
+  /** Called before the start, with the path of the database that does not exist yet. */
+  readonly prepare?: (sqlite: string) => void;
 }
 
 export async function startTestCore(t: Test, options: TestCoreOptions = {}): Promise<TestCore> {
@@ -52,6 +54,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
       ...options.timeouts,
     },
   };
+  options.prepare?.(config.sqlite);
   const logLines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => void logLines.push(JSON.parse(line)) });
   const service = await startCore(config, await loadLlmModels(modelsFile), log, '0.0.0');

@@ -28,7 +28,7 @@ export interface StoredTurn {
   /** The system prompt as JSON, when the request brought one. */
   readonly instructions: string | null;
   readonly input: readonly NewMessage[];
-  readonly title: string;
+  readonly title: string | null;
   readonly startedAt: string;
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
   /** An interrupted turn with the same idempotency key, which this one takes the place of. */

@@ -35,6 +35,8 @@ t.test('makes, shows, renames and deletes sessions', async (t) => {
   t.match(await renamed.json(), { title: 'Better plans' });
   await core.say('plans', 'hello');
   t.match(await get(core, '/api/chats/plans'), { title: 'Better plans', message_count: 2 });
+  await core.say('blank', ' \n ');
+  t.match(await get(core, '/api/chats/blank'), { title: null }, 'a blank message gives no title');
 
   t.equal((await core.fetch('/api/chats/plans', { method: 'DELETE' })).status, 204);
   for (const path of ['', '/messages', '/export']) {
