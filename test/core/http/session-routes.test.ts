@@ -1,7 +1,9 @@
 import t from 'tap';
 import { startTestCore, type TestCore } from '../../support/core-service.ts';
-import { answerWith } from '../../support/model-server.ts';
+import { answerWith, echo } from '../../support/model-server.ts';
 
+/** Of all tests that do not need one to themselves. */
+const core = await startTestCore(t);
 const json = { 'content-type': 'application/json' };
 
 async function get(core: TestCore, path: string): Promise<Record<string, unknown>> {
@@ -9,7 +11,6 @@ async function get(core: TestCore, path: string): Promise<Record<string, unknown
 }
 
 t.test('makes, shows, renames and deletes sessions', async (t) => {
-  const core = await startTestCore(t);
   const made = await core.fetch('/api/chats', {
     method: 'POST',
     headers: { ...json, 'x-service-id': 'frontend' },
@@ -74,15 +75,14 @@ t.test(
 );
 
 t.test('reads messages page by page in both directions', async (t) => {
-  const core = await startTestCore(t);
-  for (const text of ['one', 'two', 'three']) await core.say('s', text);
+  for (const text of ['one', 'two', 'three']) await core.say('pages', text);
   for (const [order, expected] of [
     ['asc', [1, 2, 3, 4, 5, 6]],
     ['desc', [6, 5, 4, 3, 2, 1]],
   ] as const) {
     const seen: number[] = [];
     for (let cursor = ''; ; ) {
-      const page = (await get(core, `/api/chats/s/messages?limit=4&order=${order}${cursor}`)) as {
+      const page = (await get(core, `/api/chats/pages/messages?limit=4&order=${order}${cursor}`)) as {
         messages: { position: number }[];
         next_cursor: string | null;
       };
@@ -92,7 +92,7 @@ t.test('reads messages page by page in both directions', async (t) => {
     }
     t.strictSame(seen, expected);
     t.match(
-      await get(core, `/api/chats/s/messages?limit=6&order=${order}`),
+      await get(core, `/api/chats/pages/messages?limit=6&order=${order}`),
       { next_cursor: null },
       'a last page that is full',
     );
@@ -104,25 +104,25 @@ t.test('reads messages page by page in both directions', async (t) => {
     'cursor=nonsense',
     `cursor=${Buffer.from('["a"]').toString('base64url')}`,
   ]) {
-    t.equal((await core.fetch(`/api/chats/s/messages?${query}`)).status, 400, query);
+    t.equal((await core.fetch(`/api/chats/pages/messages?${query}`)).status, 400, query);
   }
 });
 
 t.test('exports a whole session as JSON and as Markdown', async (t) => {
-  const core = await startTestCore(t);
   core.model.behaviour = (call) => answerWith(call, '**bold** and `code`');
-  await core.say('s', 'Say something\nwith style');
-  const asJson = await core.fetch('/api/chats/s/export');
-  t.equal(asJson.headers.get('content-disposition'), 'attachment; filename="s.json"');
+  await core.say('styled', 'Say something\nwith style');
+  core.model.behaviour = echo;
+  const asJson = await core.fetch('/api/chats/styled/export');
+  t.equal(asJson.headers.get('content-disposition'), 'attachment; filename="styled.json"');
   t.match(await asJson.json(), {
-    id: 's',
+    id: 'styled',
     title: 'Say something',
     messages: [
       { position: 1, role: 'user', content: 'Say something\nwith style' },
       { position: 2, role: 'assistant', content: '**bold** and `code`', state: 'complete' },
     ],
   });
-  const markdown = await core.fetch('/api/chats/s/export?format=markdown');
+  const markdown = await core.fetch('/api/chats/styled/export?format=markdown');
   t.match(markdown.headers.get('content-type'), 'text/markdown');
   t.match(
     await markdown.text(),
@@ -131,7 +131,6 @@ t.test('exports a whole session as JSON and as Markdown', async (t) => {
 });
 
 t.test('an export of many pages is whole and valid', async (t) => {
-  const core = await startTestCore(t);
   const messages = Array.from({ length: 1201 }, (_, index) => ({
     role: index % 2 ? 'assistant' : 'user',
     content: `message ${index}`,
@@ -149,7 +148,6 @@ t.test('an export of many pages is whole and valid', async (t) => {
 });
 
 t.test('finds messages by words, phrases and beginnings, and takes nothing for an operator', async (t) => {
-  const core = await startTestCore(t);
   await core.say('a', 'The quick brown fox');
   await core.say('b', 'A quick démarrage of the brown engine');
   const found = async (q: string, more = '') => {
@@ -191,7 +189,6 @@ t.test('finds messages by words, phrases and beginnings, and takes nothing for a
 });
 
 t.test('hostile session ids are refused in every place', async (t) => {
-  const core = await startTestCore(t);
   for (const id of ['..', '%2e%2e', 'a%2Fb', 'a%00b', '%20', 'x'.repeat(200), "'--", '%ff']) {
     const { status } = await core.fetch(`/api/chats/${id}/messages`);
     t.ok(status === 400 || status === 404, `${id}: ${status}`);
@@ -205,7 +202,6 @@ t.test('hostile session ids are refused in every place', async (t) => {
 });
 
 t.test('the OpenAPI page describes every route from the schemas that check it', async (t) => {
-  const core = await startTestCore(t);
   const api = (await get(core, '/openapi.json')) as { paths: Record<string, Record<string, object>> };
   t.match(api.paths['/v1/chat/completions']?.post, {
     requestBody: {
