@@ -1,7 +1,7 @@
 /** The plots that are drawn from kept results. */
 import { Latencies } from './load/latencies.ts';
 import { decades, type Line, lines, stackedBars, steps } from './plots.ts';
-import { type Kept, keepPlot, kept } from './results.ts';
+import type { Kept, Results } from './results.ts';
 import { median } from './statistics.ts';
 import type { BodiesData } from './subjects/bodies.ts';
 import type { CpuData } from './subjects/cpu.ts';
@@ -11,8 +11,8 @@ import type { LatencyData } from './subjects/latency.ts';
 const where = ({ machine, at, mode }: Kept) =>
   `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${at.slice(0, 10)}, ${mode} run`;
 
-async function cpuPlot(): Promise<boolean> {
-  const result = await kept('cpu');
+async function cpuPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('cpu');
   if (result === undefined) return false;
   const bars = Object.entries(result.data as CpuData)
     .filter(([id]) => id !== 'bare')
@@ -21,22 +21,25 @@ async function cpuPlot(): Promise<boolean> {
       const user = median(samples.map(({ userCpu }) => userCpu));
       return { title, values: [Math.max(0, total - user), user] };
     });
-  await keepPlot('cpu', stackedBars('CPU per request, µs', where(result), ['kernel', 'user'], bars));
+  await results.keepPlot('cpu', stackedBars('CPU per request, µs', where(result), ['kernel', 'user'], bars));
   return true;
 }
 
-async function partsPlot(): Promise<boolean> {
-  const result = await kept('parts');
+async function partsPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('parts');
   if (result === undefined) return false;
   const { parts } = result.data as { parts: Record<string, number> };
   const names = Object.keys(parts).sort((a, b) => parts[b]! - parts[a]!);
   const bar = { title: 'Countersign inbound', values: names.map((name) => parts[name]!) };
-  await keepPlot('parts', stackedBars('Where the CPU of one call goes, µs', where(result), names, [bar]));
+  await results.keepPlot(
+    'parts',
+    stackedBars('Where the CPU of one call goes, µs', where(result), names, [bar]),
+  );
   return true;
 }
 
-async function latencyPlot(): Promise<boolean> {
-  const result = await kept('latency');
+async function latencyPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('latency');
   if (result === undefined) return false;
   const nines = [0.5, 0.9, 0.99, 0.999];
   const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => {
@@ -51,12 +54,12 @@ async function latencyPlot(): Promise<boolean> {
   };
   const all = drawn.flatMap(({ points }) => points.map(([, value]) => value));
   const y = { title: 'µs', log: true, ticks: decades(all, (value) => value.toLocaleString('en')) };
-  await keepPlot('latency', lines('Latency at half of what each can do', where(result), x, y, drawn));
+  await results.keepPlot('latency', lines('Latency at half of what each can do', where(result), x, y, drawn));
   return true;
 }
 
-async function loadPlot(): Promise<boolean> {
-  const result = await kept('latency');
+async function loadPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('latency');
   if (result === undefined) return false;
   const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => ({
     title,
@@ -71,12 +74,12 @@ async function loadPlot(): Promise<boolean> {
     ticks: [0, 0.25, 0.5, 0.8, 1].map((share) => [share, `${100 * share} %`] as const),
   };
   const y = { title: 'CPU µs/request', log: false, ticks: steps(greatest) };
-  await keepPlot('load', lines('CPU per request against load', where(result), x, y, drawn));
+  await results.keepPlot('load', lines('CPU per request against load', where(result), x, y, drawn));
   return true;
 }
 
-async function headsPlot(): Promise<boolean> {
-  const result = await kept('heads');
+async function headsPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('heads');
   if (result === undefined) return false;
   const drawn: Line[] = Object.values(result.data as Record<string, HeadsData>).map(({ title, cpu }) => ({
     title,
@@ -89,12 +92,15 @@ async function headsPlot(): Promise<boolean> {
     ticks: [0, 5, 20, 40, 60].map((n) => [n, String(n)] as const),
   };
   const y = { title: 'CPU µs/request', log: false, ticks: steps(greatest) };
-  await keepPlot('heads', lines('CPU per request against the size of the head', where(result), x, y, drawn));
+  await results.keepPlot(
+    'heads',
+    lines('CPU per request against the size of the head', where(result), x, y, drawn),
+  );
   return true;
 }
 
-async function bodiesPlot(): Promise<boolean> {
-  const result = await kept('bodies');
+async function bodiesPlot(results: Results): Promise<boolean> {
+  const result = await results.kept('bodies');
   if (result === undefined) return false;
   const byTitle = new Map<string, [number, number][]>();
   for (const { what, title, bytes, samples } of result.data as BodiesData[]) {
@@ -121,7 +127,7 @@ async function bodiesPlot(): Promise<boolean> {
       label,
     ),
   };
-  await keepPlot('bodies', lines('Bodies', where(result), x, y, drawn));
+  await results.keepPlot('bodies', lines('Bodies', where(result), x, y, drawn));
   return true;
 }
 
@@ -135,8 +141,8 @@ const plots = {
 };
 
 /** Draws every plot of which there is a result; returns their names. */
-export async function drawPlots(): Promise<string[]> {
+export async function drawPlots(results: Results): Promise<string[]> {
   const drawn: string[] = [];
-  for (const [name, draw] of Object.entries(plots)) if (await draw()) drawn.push(name);
+  for (const [name, draw] of Object.entries(plots)) if (await draw(results)) drawn.push(name);
   return drawn;
 }

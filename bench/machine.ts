@@ -16,8 +16,15 @@ export function machine(cores: Cores) {
       cores.measured === undefined
         ? 'none'
         : `measured process on core ${cores.measured}, generators and app on ${cores.others}`,
-    loadAverage: loadavg()[0],
+    /** Of the minute before the bench began: what other work it had to share the machine with. */
+    loadAverage: loadavg()[0] ?? 0,
   };
 }
 
 export type Machine = ReturnType<typeof machine>;
+
+/** Says so when others used the machine as well. */
+export function busyNote({ loadAverage, cores }: Machine): string | undefined {
+  if (loadAverage < cores / 2) return undefined;
+  return `This machine was busy with other work (load average ${loadAverage.toFixed(1)} on ${cores} cores before the bench began): latencies and throughput mean little, CPU per request is higher than on an idle machine, and only ratios of one run can be compared.`;
+}

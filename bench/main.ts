@@ -6,10 +6,10 @@
 import { build } from '../sidecar/local/build.ts';
 import { differences } from './equal-work.ts';
 import { drawPlots } from './figures.ts';
-import { machine } from './machine.ts';
+import { busyNote, machine } from './machine.ts';
 import { peers } from './peers/all.ts';
 import { writeReadme } from './readme.ts';
-import { keep } from './results.ts';
+import { Results } from './results.ts';
 import { missingPackages, Stage } from './stage.ts';
 import type { Bench, Entry, Mode, Pace, Result } from './subject.ts';
 import { subjects } from './subjects/all.ts';
@@ -23,7 +23,8 @@ const paces: Readonly<Record<Mode, Pace>> = {
 
 async function main(words: readonly string[]): Promise<void> {
   if (words.join() === 'readme') {
-    await writeReadme(await drawPlots());
+    const results = new Results('usual');
+    await writeReadme(results, await drawPlots(results));
     return;
   }
   const mode: Mode = words.includes('quick') ? 'quick' : words.includes('full') ? 'full' : 'usual';
@@ -38,6 +39,9 @@ async function main(words: readonly string[]): Promise<void> {
   say('building what is measured');
   await build(['countersign-logging', 'countersign-enforcing']);
   const stage = await Stage.open();
+  const about = { mode, machine: machine(stage.cores) };
+  const busy = busyNote(about.machine);
+  if (busy !== undefined) say(busy);
   const entries: Entry[] = [];
   const versions: Record<string, string> = {};
   const absent: string[] = [];
@@ -57,18 +61,18 @@ async function main(words: readonly string[]): Promise<void> {
     }
     say(`${entries.length} peers answer right and wrong requests as they should`);
     const bench: Bench = { mode, stage, entries, pace: paces[mode], say };
+    const results = new Results(mode);
     const found: Result[] = [];
     for (const subject of subjects) {
       if (named.length > 0 ? !named.includes(subject.id) : !subject.modes.includes(mode)) continue;
       const result = await subject.run(bench);
       found.push(withAbsent(result, absent));
       say(terminalTable(found.at(-1)!.table));
-      const about = { mode, at: new Date().toISOString(), machine: machine(stage.cores), versions };
-      await keep({ ...about, ...found.at(-1)! });
+      await results.keep({ ...about, at: new Date().toISOString(), versions, ...found.at(-1)! });
     }
-    const plots = await drawPlots();
+    const plots = await drawPlots(results);
     // A quick run is a smoke test: its figures are no result.
-    if (mode !== 'quick' && named.length === 0) await writeReadme(plots);
+    if (mode !== 'quick' && named.length === 0) await writeReadme(results, plots);
     say(`\ndone in ${((performance.now() - startedAt) / 1000).toFixed(0)} s; every run is in bench/results/`);
   } finally {
     await Promise.all(entries.map(({ running }) => running.stop()));
@@ -79,6 +83,7 @@ async function main(words: readonly string[]): Promise<void> {
 /** Whoever is not here is named, so that nobody takes the table for complete. */
 function withAbsent(result: Result, absent: readonly string[]): Result {
   const { table } = result;
+  if (table.columns[0] !== 'peer') return result;
   const rows = absent.map((title) => [title, 'not installed', ...table.columns.slice(2).map(() => '')]);
   return { ...result, table: { ...table, rows: [...table.rows, ...rows] } };
 }

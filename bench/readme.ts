@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Kept, kept } from './results.ts';
+import { busyNote } from './machine.ts';
+import type { Kept, Results } from './results.ts';
 import { markdownTable } from './table.ts';
 
 const file = join(import.meta.dirname, '../README.md');
@@ -12,8 +13,10 @@ const end = '<!-- bench:end -->';
 const shown = ['cpu', 'added-latency', 'latency'];
 
 /** Writes the README's performance section from the kept results; `plots` are those that exist. */
-export async function writeReadme(plots: readonly string[]): Promise<void> {
-  const results = (await Promise.all(shown.map(kept))).filter((result) => result !== undefined);
+export async function writeReadme(kept: Results, plots: readonly string[]): Promise<void> {
+  const results = (await Promise.all(shown.map((id) => kept.kept(id)))).filter(
+    (result) => result !== undefined,
+  );
   if (results.length === 0)
     throw new Error('found no results in bench/results/, expected those of `npm run bench`');
   const section = `${begin}\n\n${sectionOf(results, plots)}\n${end}`;
@@ -31,6 +34,7 @@ export async function writeReadme(plots: readonly string[]): Promise<void> {
 
 function sectionOf(results: readonly Kept[], plots: readonly string[]): string {
   const { machine, at, versions } = results[0]!;
+  const busy = busyNote(machine);
   const tables = results.map(({ table }) => {
     const notes = table.notes.map((note) => `- ${note}`).join('\n');
     return `**${table.title}**\n\n${markdownTable(table)}\n${notes === '' ? '' : `\n${notes}\n`}`;
@@ -42,6 +46,7 @@ function sectionOf(results: readonly Kept[], plots: readonly string[]): string {
   return `${[
     `Measured by \`npm run bench\` on ${at.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Linux ${machine.kernel}, Node ${machine.node}; ${machine.pinning}.`,
     'A ratio is the median of the rounds, with the least and the greatest in parentheses; `~` says that the rounds do not agree on who is ahead. [docs/performance.md](docs/performance.md) says how it is measured.',
+    ...(busy === undefined ? [] : [`**${busy}**`]),
     ...tables.map((table) => table.trimEnd()),
     ...images,
     `Versions: ${named.join(', ')}.`,

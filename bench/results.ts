@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import type { Machine } from './machine.ts';
 import type { Mode, Result } from './subject.ts';
 
-const folder = join(import.meta.dirname, 'results');
-
 /** What a subject found, with what it was found on. */
 export interface Kept extends Result {
   readonly mode: Mode;
@@ -15,21 +13,30 @@ export interface Kept extends Result {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-export async function keep(result: Kept): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, `${result.id}.json`), `${JSON.stringify(result, undefined, 1)}\n`);
-}
+/** A folder of results. Quick runs have one of their own: they are no result that anybody should quote. */
+export class Results {
+  readonly #folder: string;
 
-export async function keepPlot(name: string, svg: string): Promise<void> {
-  await writeFile(join(folder, `${name}.svg`), svg);
-}
+  constructor(mode: Mode) {
+    this.#folder = join(import.meta.dirname, 'results', mode === 'quick' ? 'quick' : '');
+  }
 
-/** The last result of a subject; undefined when it was never run here. */
-export async function kept(id: string): Promise<Kept | undefined> {
-  try {
-    return JSON.parse(await readFile(join(folder, `${id}.json`), 'utf8')) as Kept;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+  async keep(result: Kept): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    await writeFile(join(this.#folder, `${result.id}.json`), `${JSON.stringify(result, undefined, 1)}\n`);
+  }
+
+  async keepPlot(name: string, svg: string): Promise<void> {
+    await writeFile(join(this.#folder, `${name}.svg`), svg);
+  }
+
+  /** The last result of a subject; undefined when it was never run here. */
+  async kept(id: string): Promise<Kept | undefined> {
+    try {
+      return JSON.parse(await readFile(join(this.#folder, `${id}.json`), 'utf8')) as Kept;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 }
