@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { fleetOf, fleetYaml } from '../../support/keyrings.ts';
 import { freePort, startRedis } from '../../support/redis-server.ts';
 import { type Ran, runCountersign } from '../../support/run-countersign.ts';
+import { freePorts } from '../../support/sidecar-process.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const run = promisify(execFile);
@@ -148,11 +149,12 @@ t.test('through Sentinels', async (t) => {
 t.test('in a Cluster, where the keys of the services lie on different masters', async (t) => {
   const folder = await tempFolder(t);
   const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'];
+  // All at once, so that no node's bus takes the port of another.
+  const ports = await freePorts(6);
   const nodes = await Promise.all(
-    [0, 1, 2].map(async () => {
-      const bus = await freePort();
-      return startRedis(t, [...cluster, '--cluster-port', String(bus)]);
-    }),
+    [0, 1, 2].map((node) =>
+      startRedis(t, [...cluster, '--cluster-port', String(ports[node + 3])], ports[node]),
+    ),
   );
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes']);
