@@ -48,7 +48,7 @@ export async function breakPhase2(story: Story): Promise<void> {
     '-e',
     gateVariable(story),
     '-e',
-    'countersign_phase_2_watch=60s',
+    'countersign_phase_2_watch=40s',
   );
   const swapped = await story.until(
     240_000,
