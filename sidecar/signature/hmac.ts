@@ -4,8 +4,8 @@ const blockBytes = 64;
 const hashBytes = 32;
 
 /**
- * HMAC-SHA256 under one pair key (RFC 2104), as two one-shot hashes over pads made once: less than half the cost
- * of `createHmac` for the short inputs of a signature base.
+ * HMAC-SHA256 under one pair key (RFC 2104), as two one-shot hashes over pads made once: for inputs as short as
+ * a signature base that costs less than `createHmac`.
  */
 export class PairKey {
   readonly #inner: Buffer;
