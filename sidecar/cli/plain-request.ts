@@ -1,3 +1,4 @@
+import { fieldNames } from '../http1/field-names.ts';
 import type { SignableRequest } from '../signature/message.ts';
 
 /** A request as a plain object, for the command line. */
@@ -36,6 +37,10 @@ export class PlainRequest implements SignableRequest {
   field(name: string): string | undefined {
     const lines = this.fieldLines(name);
     return lines.length === 0 ? undefined : lines.join(', ');
+  }
+
+  known(id: number): string | undefined {
+    return this.field(fieldNames[id] as string);
   }
 
   fieldLines(name: string): readonly string[] {

@@ -1,4 +1,4 @@
-import { disguisedId, fieldId, type KnownField } from './field-names.ts';
+import { disguisedId, fieldId, fieldNumber, type KnownField } from './field-names.ts';
 
 /** Most field lines that any head may have, whatever `limits.headers` says. */
 export const mostFields = 1000;
@@ -49,8 +49,8 @@ export class FieldLines {
 
   /** The combined value of a field by its lower-case name; undefined when absent. */
   field(name: string): string | undefined {
-    const id = fieldId[name as KnownField];
-    if (id !== undefined) return this.known(id);
+    const id = fieldNumber(name);
+    if (id !== 0) return this.known(id);
     const lines = this.fieldLines(name);
     return lines.length === 0 ? undefined : lines.join(', ');
   }

@@ -48,6 +48,13 @@ export const fieldId = Object.fromEntries(fieldNames.map((name, id) => [name, id
   number
 >;
 
+const numbers = new Map<string, number>(fieldNames.map((name, id) => [name, id]));
+
+/** The number of a field by its lower-case name, whatever it is; 0 when it is not a known one. */
+export function fieldNumber(name: string): number {
+  return numbers.get(name) ?? 0;
+}
+
 /**
  * Number of names that are not known but must never reach an app: any other `X-Service-*`, and names that an app
  * which reads `_` as `-` (as CGI, WSGI and PHP do) takes for one of ours.

@@ -1,6 +1,13 @@
-import { fieldId } from '../http1/field-names.ts';
+import { fieldId, fieldNumber } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { SignableRequest } from '../signature/message.ts';
+
+const { host, trailer, upgrade } = fieldId;
+const contentDigest = fieldId['content-digest'];
+const contentLength = fieldId['content-length'];
+const serviceId = fieldId['x-service-id'];
+const streamedLength = fieldId['x-service-content-length'];
+const transferEncoding = fieldId['transfer-encoding'];
 
 /** What outbound puts in place of, or adds to, the fields that the app sent. */
 export interface Added {
@@ -43,27 +50,29 @@ export class OutgoingRequest implements SignableRequest {
   }
 
   field(name: string): string | undefined {
-    switch (name) {
-      case 'x-service-id':
+    return this.known(fieldNumber(name));
+  }
+
+  known(id: number): string | undefined {
+    switch (id) {
+      case serviceId:
         return this.#added.service;
-      case 'content-digest':
+      case contentDigest:
         return this.#added.digest;
-      case 'trailer':
+      case trailer:
         return this.#added.trailer;
-      case 'x-service-content-length':
+      case streamedLength:
         return this.#added.streamedLength;
-      case 'content-length':
+      case contentLength:
         return this.#added.length;
-      case 'transfer-encoding':
+      case transferEncoding:
         return this.#added.trailer === undefined ? undefined : 'chunked';
-      case 'upgrade':
+      case upgrade:
         return this.#head.upgrade ? 'websocket' : undefined;
-      case 'host':
+      case host:
         return this.#added.callee;
       default:
-        return this.#head.countOf[(fieldId as Record<string, number>)[name] ?? 0] === 0
-          ? undefined
-          : this.#head.field(name);
+        return this.#head.known(id);
     }
   }
 

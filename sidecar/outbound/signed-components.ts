@@ -22,7 +22,7 @@ export function signedComponents(sentHead: string): readonly ComponentHash[] | u
   if ('error' in head || frameRequest(head, false) !== undefined) return undefined;
   try {
     const member = findOurMember(head.field('signature-input'), head.field('signature'), headTag);
-    return member === undefined ? undefined : componentHashes(head, member.coverage, member.params.nonce);
+    return member === undefined ? undefined : componentHashes(head, member.coverage, member.nonce);
   } catch (error) {
     if (error instanceof SignatureError) return undefined;
     throw error;

@@ -1,3 +1,4 @@
+import { fieldNumber } from '../http1/field-names.ts';
 import type { SignableRequest } from './message.ts';
 import {
   serializeDictionary,
@@ -14,8 +15,6 @@ import { type Item, parseDictionary, parseList, StructuredFieldError } from './s
 export interface Component {
   /** The component identifier as it stands in the signature base, parameters included. */
   readonly identifier: string;
-  /** `identifier` and the separator: how its line begins. */
-  readonly prefix: string;
   readonly name: string;
   readonly read: (message: SignableRequest) => string | undefined;
 }
@@ -77,7 +76,6 @@ export function componentOf(item: Item): Component {
   const identifier = serializeItem(item);
   const make = (read: Component['read']): Component => ({
     identifier,
-    prefix: `${identifier}: `,
     name,
     read,
   });
@@ -122,9 +120,10 @@ function fieldReader(item: Item, name: string): Component['read'] {
       return lines.map((line) => `:${Buffer.from(line, 'latin1').toString('base64')}:`).join(', ');
     };
   }
-  const read = trailer
-    ? (message: SignableRequest) => message.trailer(name)
-    : (message: SignableRequest) => message.field(name);
+  const id = fieldNumber(name);
+  let read: Component['read'] = (message) => message.known(id);
+  if (trailer) read = (message) => message.trailer(name);
+  else if (id === 0) read = (message) => message.field(name);
   if (typeof key === 'string')
     return (message) => {
       const value = read(message);
@@ -194,6 +193,8 @@ const formEncode = (text: string) =>
 export interface Coverage {
   readonly items: readonly Item[];
   readonly components: readonly Component[];
+  /** What stands before each value in the signature base, and before the parameters in the end. */
+  readonly prefixes: readonly string[];
   /** The inner list as the signature base has it, without parameters. */
   readonly text: string;
   /** Identifiers without parameters: the only ones that count as covering a field or derived component wholly. */
@@ -216,5 +217,7 @@ export function coverageOf(items: readonly Item[]): Coverage {
     seen.add(identity);
   }
   const whole = new Set(components.filter((_, i) => items[i]?.params.length === 0).map(({ name }) => name));
-  return { items, components, text: serializeItems(items), whole };
+  const identifiers = [...components.map(({ identifier }) => identifier), '"@signature-params"'];
+  const prefixes = identifiers.map((identifier, i) => `${i === 0 ? '' : '\n'}${identifier}: `);
+  return { items, components, prefixes, text: serializeItems(items), whole };
 }

@@ -1,3 +1,4 @@
+import { fieldId, fieldNames } from '../http1/field-names.ts';
 import type { Coverage } from './components.ts';
 import type { SignableRequest } from './message.ts';
 
@@ -24,10 +25,12 @@ export const coveredWhenPresent = [
 /** The trailer fields of the streaming form: the Trailer field lists these and no others. */
 export const streamingTrailers = ['content-digest', 'signature', 'signature-input'] as const;
 
+const idsWhenPresent = coveredWhenPresent.map((name) => fieldId[name]);
+
 /** Whether a request has a body, by RFC 9112 §6.3. */
 export function hasBody(message: SignableRequest): boolean {
-  if (message.field('transfer-encoding') !== undefined) return true;
-  const length = message.field('content-length');
+  if (message.known(fieldId['transfer-encoding']) !== undefined) return true;
+  const length = message.known(fieldId['content-length']);
   return length !== undefined && /[^0]/.test(length);
 }
 
@@ -39,8 +42,8 @@ export function hasBody(message: SignableRequest): boolean {
  */
 export function requiredComponents(message: SignableRequest, streaming: boolean): readonly string[] {
   let set = streaming ? 2 : hasBody(message) ? 1 : 0;
-  for (let i = 0; i < coveredWhenPresent.length; i++)
-    if (message.field(coveredWhenPresent[i] as string) !== undefined) set |= 4 << i;
+  for (let i = 0; i < idsWhenPresent.length; i++)
+    if (message.known(idsWhenPresent[i] as number) !== undefined) set |= 4 << i;
   let names = bySet.get(set);
   if (names === undefined) {
     names = [
@@ -60,17 +63,18 @@ const mostSets = 1024;
 /** A coverage, and what of the rules it leaves open. */
 export interface CheckedCoverage extends Coverage {
   readonly alwaysMissing: readonly string[];
-  readonly missingWhenPresent: readonly string[];
+  /** By number in `fieldNames`. */
+  readonly missingWhenPresent: readonly number[];
   readonly coversDigest: boolean;
   readonly coversTrailer: boolean;
 }
 
 export function checkCoverage(coverage: Coverage): CheckedCoverage {
-  const open = (names: readonly string[]) => names.filter((name) => !coverage.whole.has(name));
+  const isOpen = (name: string) => !coverage.whole.has(name);
   return {
     ...coverage,
-    alwaysMissing: open(alwaysCovered),
-    missingWhenPresent: open(coveredWhenPresent),
+    alwaysMissing: alwaysCovered.filter(isOpen),
+    missingWhenPresent: coveredWhenPresent.filter(isOpen).map((name) => fieldId[name]),
     coversDigest: coverage.whole.has('content-digest'),
     coversTrailer: coverage.whole.has('trailer'),
   };
@@ -87,8 +91,8 @@ export function applyRules(
   const { missingWhenPresent } = coverage;
   let missing = coverage.alwaysMissing;
   for (let i = 0; i < missingWhenPresent.length; i++) {
-    const name = missingWhenPresent[i] as string;
-    if (message.field(name) !== undefined) missing = [...missing, name];
+    const id = missingWhenPresent[i] as number;
+    if (message.known(id) !== undefined) missing = [...missing, fieldNames[id] as string];
   }
   let form: BodyForm = 'none';
   let hint: string | undefined;
@@ -96,10 +100,10 @@ export function applyRules(
   else if (hasBody(message)) {
     form = 'streaming';
     if (!coverage.coversTrailer) missing = [...missing, 'content-digest'];
-    else if (!listsStreamingTrailers(message.field('trailer'))) {
+    else if (!listsStreamingTrailers(message.known(fieldId.trailer))) {
       missing = [...missing, 'content-digest'];
       hint = `Trailer must list exactly ${streamingTrailers.join(', ')}`;
-    } else if (message.field('transfer-encoding') === undefined) {
+    } else if (message.known(fieldId['transfer-encoding']) === undefined) {
       missing = [...missing, 'content-digest'];
       hint = 'a body that is not chunked has no trailer section';
     }

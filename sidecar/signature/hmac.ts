@@ -3,6 +3,13 @@ import { hash } from 'node:crypto';
 const blockBytes = 64;
 const hashBytes = 32;
 
+/** Room for an inner pad and a message of usual length; all keys use it in turn. */
+const room = Buffer.allocUnsafeSlow(4096);
+/** Its first bytes, by number: to make such a view costs as much as to hash a block. */
+const views: (Buffer | undefined)[] = new Array(room.length + 1).fill(undefined);
+/** Whose pad stands in it. */
+let padded: PairKey | undefined;
+
 /**
  * HMAC-SHA256 under one pair key (RFC 2104), as two one-shot hashes over pads made once: for inputs as short as
  * a signature base that costs less than `createHmac`.
@@ -10,8 +17,6 @@ const hashBytes = 32;
 export class PairKey {
   readonly #inner: Buffer;
   readonly #outer: Buffer;
-  /** Room for the inner pad and a message; grown when a longer one comes. */
-  #message: Buffer;
 
   /** @param key 32 to 64 bytes (a fleet's keys have 32); it is not kept, only its pads are. */
   constructor(key: Uint8Array) {
@@ -23,8 +28,6 @@ export class PairKey {
       this.#inner[i]! ^= key[i]!;
       this.#outer[i]! ^= key[i]!;
     }
-    this.#message = Buffer.allocUnsafeSlow(1024);
-    this.#message.set(this.#inner);
   }
 
   /** The MAC of a latin1 text, in base64. */
@@ -34,18 +37,28 @@ export class PairKey {
 
   /** The MAC of a latin1 text, written as 32 bytes into `out`. */
   macInto(text: string, out: Buffer): void {
-    out.write(hash('sha256', this.#outerInput(text), 'latin1' as 'hex'), 0, hashBytes, 'latin1');
+    out.latin1Write(hash('sha256', this.#outerInput(text), 'latin1' as 'hex'), 0, hashBytes);
   }
 
   #outerInput(text: string): Uint8Array {
-    const length = blockBytes + text.length;
-    if (this.#message.length < length) {
-      this.#message = Buffer.allocUnsafeSlow(2 * length);
-      this.#message.set(this.#inner);
-    }
-    this.#message.write(text, blockBytes, text.length, 'latin1');
-    const innerHash = hash('sha256', this.#message.subarray(0, length), 'latin1' as 'hex');
-    this.#outer.write(innerHash, blockBytes, hashBytes, 'latin1');
+    const message = this.#padded(blockBytes + text.length);
+    message.latin1Write(text, blockBytes, text.length);
+    this.#outer.latin1Write(hash('sha256', message, 'latin1' as 'hex'), blockBytes, hashBytes);
     return this.#outer;
+  }
+
+  /** So many bytes, of which the inner pad is the first ones. */
+  #padded(length: number): Buffer {
+    if (length > room.length) {
+      const message = Buffer.allocUnsafe(length);
+      message.set(this.#inner);
+      return message;
+    }
+    if (padded !== this) {
+      room.set(this.#inner);
+      padded = this;
+    }
+    views[length] ??= room.subarray(0, length);
+    return views[length];
   }
 }

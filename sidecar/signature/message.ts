@@ -16,6 +16,8 @@ export interface SignableRequest {
   readonly query: string;
   /** All lines of a field, combined as RFC 9421 §2.1 says (trimmed, joined with ", "); undefined when absent. */
   field(name: string): string | undefined;
+  /** As `field`, by the field's number in `fieldNames`: what is asked at every call. */
+  known(id: number): string | undefined;
   /** Each line of a field by itself, trimmed, in order (for `bs`). */
   fieldLines(name: string): readonly string[];
   /** As `field`, of the trailer section; undefined while it has not arrived. */

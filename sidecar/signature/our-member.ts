@@ -1,22 +1,24 @@
 import { coverageOf } from './components.ts';
 import type { CheckedCoverage } from './coverage-rules.ts';
 import { checkCoverage } from './coverage-rules.ts';
+import { serializeParams } from './serialize.ts';
 import { SignatureError } from './signature-error.ts';
 import { readParams, type SignatureParams, tagOf } from './signature-params.ts';
 import {
   type DictionaryMember,
+  type InnerList,
   type Member,
+  parseList,
   parseMembers,
   StructuredFieldError,
 } from './structured-fields.ts';
-import { headTag } from './tags.ts';
-import { usualMember } from './usual-member.ts';
 
 /** The one member of Signature-Input that is ours, with its signature. */
-export interface OurMember {
+export interface OurMember extends SignatureParams {
   readonly label: string;
   readonly coverage: CheckedCoverage;
-  readonly params: SignatureParams;
+  /** The covered components and all parameters, as the signature base has them. */
+  readonly signed: string;
   /** The MAC in base64, without colons. */
   readonly mac: string;
   /** Neither field holds anything beside it. */
@@ -32,8 +34,14 @@ const longestKnown = 1024;
 export function rememberCoverage(coverage: CheckedCoverage): void {
   if (known.has(coverage.text) || coverage.text.length > longestKnown) return;
   if (known.size >= mostKnown) known.clear();
-  // A slice of the head would keep the whole head alive.
-  known.set(Buffer.from(coverage.text, 'latin1').toString('latin1'), coverage);
+  const own = ownCoverage(coverage);
+  known.set(own.text, own);
+}
+
+/** The same coverage, without the head of whose slices it may be made: a slice keeps the whole of it alive. */
+export function ownCoverage(coverage: CheckedCoverage): CheckedCoverage {
+  const [list] = parseList(Buffer.from(coverage.text, 'latin1').toString('latin1'));
+  return checkCoverage(coverageOf((list as InnerList).items));
 }
 
 function parse(name: string, value: string): DictionaryMember[] {
@@ -56,8 +64,6 @@ export function findOurMember(
   tag: string,
 ): OurMember | undefined {
   if (signatureInput === undefined) return undefined;
-  const usual = tag === headTag ? usualMember(signatureInput, signature, known) : undefined;
-  if (usual !== undefined) return usual;
   let label = '';
   let found: Member | undefined;
   const inputs = parse('Signature-Input', signatureInput);
@@ -81,7 +87,8 @@ export function findOurMember(
   const coverage = (found.known as CheckedCoverage | undefined) ?? checkCoverage(coverageOf(found.items));
   const macs = macsOf(label, signature);
   const alone = inputs.length === 1 && macs.length === 1;
-  return { label, coverage, params, mac: macOf(label, macs), alone };
+  const signed = coverage.text + serializeParams(found.params);
+  return { ...params, label, coverage, signed, mac: macOf(label, macs), alone };
 }
 
 function macsOf(label: string, signature: string | undefined): DictionaryMember[] {

@@ -58,9 +58,9 @@ export function signRequest(
   params: SigningParams,
 ): SignatureMember {
   const coverage = coverageOfNames(covered);
-  const text = `;created=${params.created};keyid=${quote(params.kid)};nonce=${quote(params.nonce)};tag="${headTag}"`;
+  const text = `${coverage.text};created=${params.created};keyid=${quote(params.kid)};nonce=${quote(params.nonce)};tag="${headTag}"`;
   const mac = key.macBase64(signatureBase(coverage, text, message));
-  return { signatureInput: coverage.text + text, signature: `:${mac}:` };
+  return { signatureInput: text, signature: `:${mac}:` };
 }
 
 /**

@@ -17,17 +17,15 @@ function readValue(component: Component, message: SignableRequest): string {
 /**
  * The signature base (RFC 9421 §2.5).
  *
- * @param params the serialised parameters of the signature: `;created=…;keyid="…"`
+ * @param signed the covered components and the parameters of the signature: `("@method" …);created=…;keyid="…"`
  * @throws {SignatureError} component-missing
  */
-export function signatureBase(coverage: Coverage, params: string, message: SignableRequest): string {
-  const { components } = coverage;
+export function signatureBase(coverage: Coverage, signed: string, message: SignableRequest): string {
+  const { components, prefixes } = coverage;
   let base = '';
-  for (let i = 0; i < components.length; i++) {
-    const component = components[i] as Component;
-    base += `${component.prefix + readValue(component, message)}\n`;
-  }
-  base += `"@signature-params": ${coverage.text}${params}`;
+  for (let i = 0; i < components.length; i++)
+    base += prefixes[i] + readValue(components[i] as Component, message);
+  base += prefixes[components.length] + signed;
   // A line break in a value would let it speak for other components.
   let breaks = 0;
   for (let at = base.indexOf('\n'); at >= 0; at = base.indexOf('\n', at + 1)) breaks++;

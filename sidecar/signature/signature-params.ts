@@ -1,4 +1,4 @@
-import { serializeParams, stringValue } from './serialize.ts';
+import { stringValue } from './serialize.ts';
 import { SignatureError } from './signature-error.ts';
 import type { InnerList, Member, Parameter } from './structured-fields.ts';
 import { algorithm, headTag, nonceLength } from './tags.ts';
@@ -10,8 +10,6 @@ export interface SignatureParams {
   readonly created: number;
   readonly expires: number | undefined;
   readonly nonce: string | undefined;
-  /** All of them, in their order, as the signature base has them. */
-  readonly text: string;
 }
 
 /** The tag of a member of Signature-Input, if it has one; whatever its type, so that nothing hides behind it. */
@@ -79,5 +77,5 @@ export function readParams(member: InnerList, tag: string): SignatureParams {
     if (nonce.length < nonceLength.least || nonce.length > nonceLength.most)
       return wrong(`the nonce has ${nonce.length} characters; expected 16 to 128`);
   }
-  return { keyid, created: created ?? 0, expires, nonce, text: serializeParams(member.params) };
+  return { keyid, created: created ?? 0, expires, nonce };
 }

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { DenialReason } from '../errors.ts';
+import { fieldId } from '../http1/field-names.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import type { Denial } from '../policy/verdict.ts';
 import { applyRules, type CheckedCoverage } from './coverage-rules.ts';
@@ -10,6 +11,7 @@ import { componentHashes, signatureBase } from './signature-base.ts';
 import { SignatureError } from './signature-error.ts';
 import { show } from './signature-params.ts';
 import { headTag, trailerTag, windowSeconds } from './tags.ts';
+import { isMac, UsualMembers } from './usual-member.ts';
 
 /** What the signature of a request proves, before the replay memory has had its say. */
 export type Proof =
@@ -46,17 +48,20 @@ export interface Unproven {
   readonly created?: number;
 }
 
+/** One form for each caller's key and kind of call. */
+const usualMembers = new UsualMembers(64);
+
 const serviceName = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const macLength = 44;
 const expectedMac = Buffer.alloc(macLength);
 const receivedMac = Buffer.alloc(macLength);
 
-/** Compares in constant time two MACs in base64, of which a received one has the canonical form. */
+/** Compares in constant time two MACs in base64; ours has the canonical form, so that one in another is not equal. */
 function sameMac(expected: string, received: string): boolean {
   if (received.length !== macLength) return false;
-  expectedMac.write(expected, 0, macLength, 'latin1');
-  receivedMac.write(received, 0, macLength, 'latin1');
+  expectedMac.latin1Write(expected, 0, macLength);
+  receivedMac.latin1Write(received, 0, macLength);
   return timingSafeEqual(expectedMac, receivedMac);
 }
 
@@ -68,12 +73,12 @@ function deny(
   detail: string,
   fields: Partial<Denial> = {},
 ): Unproven {
-  const identity = head.field('x-service-id');
+  const identity = head.known(fieldId['x-service-id']);
   return {
     proven: false,
     denial: { reason, detail, ...fields },
     ...(identity !== undefined && serviceName.test(identity) ? { claimed: identity } : undefined),
-    ...(member === undefined ? undefined : { kid: member.params.keyid, created: member.params.created }),
+    ...(member === undefined ? undefined : { kid: member.keyid, created: member.created }),
   };
 }
 
@@ -91,18 +96,39 @@ export function verifyRequest(
   audience: ReadonlySet<string>,
   nowMs: number,
 ): Proof {
-  const identity = head.field('x-service-id');
+  const signatureInput = head.known(fieldId['signature-input']);
+  const signature = head.known(fieldId.signature);
+  const usual = usualMembers.read(signatureInput, signature);
+  if (usual !== undefined) {
+    const proof = verifyMember(usual, head, keyring, audience, nowMs);
+    // What is no MAC at all is told before anything else.
+    if (proof.proven || isMac(usual.mac)) return proof;
+  }
   let member: OurMember | undefined;
   try {
-    member = findOurMember(head.field('signature-input'), head.field('signature'), headTag);
+    member = findOurMember(signatureInput, signature, headTag);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
     return deny(head, undefined, 'malformed-signature', `${error.message}.`);
   }
-  if (member === undefined) return missing(head);
-  const { coverage, params, label } = member;
-  const kid = params.keyid;
+  if (signatureInput === undefined || signature === undefined || member === undefined) return missing(head);
+  const proof = verifyMember(member, head, keyring, audience, nowMs);
+  if (proof.proven) {
+    rememberCoverage(member.coverage);
+    usualMembers.remember(member, signatureInput, signature);
+  }
+  return proof;
+}
 
+/** As `verifyRequest`, once our member is found. */
+function verifyMember(
+  member: OurMember,
+  head: SignableRequest,
+  keyring: Keyring,
+  audience: ReadonlySet<string>,
+  nowMs: number,
+): Proof {
+  const { coverage, keyid } = member;
   const form = applyRules(coverage, head);
   if (typeof form !== 'string') {
     const names = form.missing.map((name) => `"${name}"`).join(' ');
@@ -119,31 +145,26 @@ export function verifyRequest(
     );
   }
 
-  const named = kid.slice(0, Math.max(0, kid.lastIndexOf('/')));
+  const inbound = keyring.inbound.get(keyid);
+  const named = inbound?.caller ?? keyid.slice(0, Math.max(0, keyid.lastIndexOf('/')));
+  const identity = head.known(fieldId['x-service-id']);
   if (identity !== named)
     return deny(
       head,
       member,
       'caller-mismatch',
-      `X-Service-ID is ${identity === undefined ? 'missing' : show(identity)}, the key id is ${show(kid)}; expected the caller that the key id names.`,
+      `X-Service-ID is ${identity === undefined ? 'missing' : show(identity)}, the key id is ${show(keyid)}; expected the caller that the key id names.`,
       { expected: named, received: identity ?? '' },
     );
-
-  const inbound = keyring.inbound.get(kid);
   if (inbound === undefined)
-    return deny(head, member, 'unknown-key', unknownKey(kid, named, keyring), { received: kid });
-  if (inbound.caller !== named)
-    return deny(head, member, 'caller-mismatch', `The key ${show(kid)} belongs to ${inbound.caller}.`, {
-      expected: inbound.caller,
-      received: named,
-    });
+    return deny(head, member, 'unknown-key', unknownKey(keyid, named, keyring), { received: keyid });
   if (nowMs >= inbound.notAfterMs)
     return deny(
       head,
       member,
       'expired-key',
-      `The key ${kid} was retired at ${new Date(inbound.notAfterMs).toISOString()}; the caller should sign with its newest key.`,
-      { received: kid },
+      `The key ${keyid} was retired at ${new Date(inbound.notAfterMs).toISOString()}; the caller should sign with its newest key.`,
+      { received: keyid },
     );
 
   if (!audience.has(head.authority)) {
@@ -157,30 +178,29 @@ export function verifyRequest(
     );
   }
 
-  const skewSeconds = Math.floor(nowMs / 1000) - params.created;
+  const skewSeconds = Math.floor(nowMs / 1000) - member.created;
   if (
     Math.abs(skewSeconds) > windowSeconds ||
-    (params.expires !== undefined && nowMs > params.expires * 1000)
+    (member.expires !== undefined && nowMs > member.expires * 1000)
   )
-    return deny(head, member, 'outside-window', outsideWindow(skewSeconds, params.expires), {
+    return deny(head, member, 'outside-window', outsideWindow(skewSeconds, member.expires), {
       expected: `created within ${windowSeconds} s of ${Math.floor(nowMs / 1000)}`,
-      received: `created=${params.created}${params.expires === undefined ? '' : `;expires=${params.expires}`}`,
+      received: `created=${member.created}${member.expires === undefined ? '' : `;expires=${member.expires}`}`,
     });
 
   const mismatch = checkMac(member, inbound.key, head);
   if (mismatch !== undefined) return deny(head, member, mismatch.reason, mismatch.detail, mismatch);
-  rememberCoverage(coverage);
 
   return {
     proven: true,
     caller: inbound.caller,
-    kid,
-    nonce: params.nonce as string,
-    created: params.created,
-    label,
+    kid: inbound.kid,
+    nonce: member.nonce as string,
+    created: member.created,
+    label: member.label,
     streaming: form === 'streaming',
-    expires: params.expires,
-    digest: form === 'digest' ? head.field('content-digest') : undefined,
+    expires: member.expires,
+    digest: form === 'digest' ? head.known(fieldId['content-digest']) : undefined,
     skewSeconds,
     alone: member.alone,
     key: inbound.key,
@@ -190,7 +210,7 @@ export function verifyRequest(
 
 function missing(head: SignableRequest): Unproven {
   const found =
-    head.field('signature-input') === undefined
+    head.known(fieldId['signature-input']) === undefined
       ? 'there is no Signature-Input field'
       : `no member of Signature-Input has tag="${headTag}"`;
   return deny(
@@ -218,7 +238,7 @@ function outsideWindow(skewSeconds: number, expires: number | undefined): string
 function checkMac(member: OurMember, key: PairKey, head: SignableRequest): Denial | undefined {
   let base: string;
   try {
-    base = signatureBase(member.coverage, member.params.text, head);
+    base = signatureBase(member.coverage, member.signed, head);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
     return {
@@ -236,8 +256,8 @@ function checkMac(member: OurMember, key: PairKey, head: SignableRequest): Denia
   };
 }
 
-const hashes = ({ coverage, params }: Pick<OurMember, 'coverage' | 'params'>, head: SignableRequest) =>
-  componentHashes(head, coverage, params.nonce)
+const hashes = ({ coverage, nonce }: OurMember, head: SignableRequest) =>
+  componentHashes(head, coverage, nonce)
     .map(({ component, hash }) => `${component}=${hash}`)
     .join(' ');
 
@@ -270,12 +290,12 @@ export function verifyTrailer(
       expected: `(${expected.join(' ')})`,
       received: member.coverage.text,
     };
-  if (member.params.keyid !== proof.kid)
+  if (member.keyid !== proof.kid)
     return {
       reason: 'unknown-key',
-      detail: `The trailer is signed with ${show(member.params.keyid)}, the head with ${proof.kid}; expected one key.`,
+      detail: `The trailer is signed with ${show(member.keyid)}, the head with ${proof.kid}; expected one key.`,
       expected: proof.kid,
-      received: member.params.keyid,
+      received: member.keyid,
     };
   const mismatch = checkMac(member, proof.key, head);
   if (mismatch === undefined) rememberCoverage(member.coverage);

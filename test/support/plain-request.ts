@@ -1,3 +1,4 @@
+import { fieldNames } from '../../sidecar/http1/field-names.ts';
 import type { SignableRequest } from '../../sidecar/signature/message.ts';
 
 export interface PlainRequest {
@@ -22,6 +23,10 @@ export function plainRequest(request: PlainRequest): SignableRequest {
   } = request;
   const mark = target.indexOf('?');
   const fieldLines = (name: string) => fields.filter(([key]) => key === name).map(([, value]) => value);
+  const field = (name: string) => {
+    const lines = fieldLines(name);
+    return lines.length === 0 ? undefined : lines.join(', ');
+  };
   return {
     method,
     scheme,
@@ -29,10 +34,8 @@ export function plainRequest(request: PlainRequest): SignableRequest {
     target,
     path: mark < 0 ? target : target.slice(0, mark),
     query: mark < 0 ? '?' : target.slice(mark),
-    field: (name) => {
-      const lines = fieldLines(name);
-      return lines.length === 0 ? undefined : lines.join(', ');
-    },
+    field,
+    known: (id) => field(fieldNames[id] as string),
     fieldLines,
     trailer: (name) => trailers?.[name],
   };

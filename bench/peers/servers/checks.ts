@@ -1,6 +1,7 @@
 /** Our own verifier before other people's proxies: the same checks, so that only the proxying differs. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
+import { fieldNames } from '../../../sidecar/http1/field-names.ts';
 import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
 import { loadMatrix } from '../../../sidecar/policy/matrix.ts';
@@ -49,6 +50,10 @@ class NodeRequest implements SignableRequest {
   field(name: string): string | undefined {
     const value = this.#fields[name];
     return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  known(id: number): string | undefined {
+    return this.field(fieldNames[id] as string);
   }
 
   fieldLines(name: string): string[] {

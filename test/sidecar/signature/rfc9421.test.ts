@@ -11,7 +11,8 @@ import { type PlainRequest, plainRequest } from '../../support/plain-request.ts'
 function baseOf(request: PlainRequest, signatureInput: string): string {
   const [member] = parseDictionary(signatureInput).values();
   if (member?.items === undefined) throw new Error('no inner list');
-  return signatureBase(coverageOf(member.items), serializeParams(member.params), plainRequest(request));
+  const coverage = coverageOf(member.items);
+  return signatureBase(coverage, coverage.text + serializeParams(member.params), plainRequest(request));
 }
 
 const lines = (request: PlainRequest, components: string) =>
