@@ -19,11 +19,9 @@ const program = new Command('countersign-core')
   .exitOverride()
   .action(({ config }: { config: string }) => run(config));
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);
-}
+});
 
 async function run(file: string): Promise<void> {
   const config = await loadCoreConfig(file);

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Database } from '../database/database.ts';
 import type { ChatState, StoredMessage } from '../database/queries/turns.ts';
 import { RedisUnavailable } from '../redis/errors.ts';

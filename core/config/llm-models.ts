@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 
 const tokens = z.int({ error: 'a number of tokens, 1 to 10000000' }).min(1).max(10_000_000);

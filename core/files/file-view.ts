@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AccessRow, FileRow } from '../database/queries/files.ts';
 
 /** A file as clients see it. */

@@ -1,6 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sessionId } from '../chat/request.ts';
 import { callerOf } from '../http/caller.ts';
 import { fromCursor, nextCursor, pageQuery, toPage } from '../http/page.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sessionId } from '../chat/request.ts';
 import type { NewFile } from '../database/queries/file-contents.ts';
 import { CoreError } from '../errors.ts';

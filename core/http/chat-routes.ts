@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Chat, ChatCall } from '../chat/chat.ts';
 import { chatRequestSchema, namedSession } from '../chat/request.ts';
 import { CoreError } from '../errors.ts';

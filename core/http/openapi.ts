@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { openApiPage } from './openapi-page.ts';
 import { toJsonSchema } from './schemas.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CoreError } from '../errors.ts';
 
 /** The query of every route that answers page by page. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyTypeProvider } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CoreError } from '../errors.ts';
 
 /** Lets fastify infer the types of a route from its zod schemas. */

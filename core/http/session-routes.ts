@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Archive } from '../chat/archive.ts';
 import { toJson, toMarkdown, toShown } from '../chat/export.ts';
 import { sessionId } from '../chat/request.ts';

@@ -1,4 +1,4 @@
 import { rejectDenied } from '../policy/reject-denied.ts';
 import { runSidecar } from '../run.ts';
 
-await runSidecar({ phase: 'enforcing', applyVerdict: rejectDenied });
+void runSidecar({ phase: 'enforcing', applyVerdict: rejectDenied });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { port, serviceName } from '../../config/units.ts';
 

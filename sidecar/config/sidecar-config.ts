@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { duration, serviceName, size, socketAddress } from '../../config/units.ts';
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../config/load.ts';
 
 /** The part of a go file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */

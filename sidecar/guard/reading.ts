@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { pathTemplate } from '../policy/path-template.ts';
 import {
   type DenialsDocument,

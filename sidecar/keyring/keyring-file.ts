@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { serviceName } from '../../config/units.ts';
 import { PairKey } from '../signature/hmac.ts';
 import { KeySourceError } from './errors.ts';

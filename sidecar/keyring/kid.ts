@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The highest generation that a key id can name: the counter would take 27,000 years of daily rotations. */
 export const highestGeneration = 9_999_999;

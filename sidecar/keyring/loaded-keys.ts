@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Keyring } from './keyring.ts';
 
 const time = z.iso.datetime({ offset: true, error: 'a time such as 2026-11-23T12:00:00Z (RFC 3339)' });

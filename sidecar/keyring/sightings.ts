@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Fleet } from '../config/fleet.ts';
 import { eachAtOnce } from './each-at-once.ts';
 import type { Sighting } from './key-report.ts';

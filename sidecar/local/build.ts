@@ -1,10 +1,22 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, constants, glob, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  copyFile,
+  glob,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type BuildOptions, type BuildResult, build as bundle, type Metafile, stop } from 'esbuild';
+import { stop } from 'esbuild';
+import { bundle, together } from './bundle.ts';
 import { type Program, programs } from './programs.ts';
 
 /** The top of the repository. */
@@ -12,25 +24,6 @@ export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/
 export const dist = join(root, 'dist');
 const bundles = join(dist, 'bundles');
 const run = promisify(execFile);
-
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: 'node',
-  target: 'node26',
-  charset: 'utf8',
-  // The same bundle wherever node_modules really lies.
-  preserveSymlinks: true,
-  write: false,
-  metafile: true,
-  logLevel: 'silent',
-} as const satisfies BuildOptions;
-
-type Bundled = BuildResult<typeof common>;
-
-// CommonJS packages inside an ES module bundle still call require for Node's own modules.
-const requireBanner =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 /** A program as built: where it is, and whether anything had to be done. */
 export interface Built {
@@ -67,15 +60,8 @@ export async function build(
 
 async function buildProgram(program: Program, version: string): Promise<Built> {
   const outfile = join(bundles, `${program.name}.js`);
-  const entry = {
-    ...common,
-    entryPoints: [program.entry],
-    outfile,
-    format: 'esm' as const,
-    banner: { js: requireBanner },
-  } satisfies BuildOptions;
   const [main, ...workers] = await Promise.all([
-    bundle(entry),
+    bundle(root, program.entry, outfile),
     ...program.workers.map((worker) => bundleWorker(program, worker)),
   ]);
   const packed = new Map<string, Uint8Array>();
@@ -84,7 +70,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
     packed.set(path, await readFile(join(root, path)));
   }
 
-  const code = codeOf(main);
+  const { code } = main;
   const hash = hashOf([version, ...program.execArgv].join(' '), code, packed);
   const file = join(dist, program.name);
   const stamp = join(bundles, `${program.name}.build.json`);
@@ -94,13 +80,12 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   // at once must not see each other's halves.
   const work = await mkdtemp(join(dist, '.build-'));
   try {
-    await writeFile(join(work, 'main.mjs'), code);
+    await writeFile(join(work, 'main.cjs'), code);
     const info = JSON.stringify({ version, hash });
     const assets = await writeAssets(work, packed.set('build.json', Buffer.from(info)));
     const sea = {
-      main: join(work, 'main.mjs'),
-      mainFormat: 'module',
-      output: join(work, program.name),
+      main: join(work, 'main.cjs'),
+      output: join(work, 'whole'),
       disableExperimentalSEAWarning: true,
       // No NODE_OPTIONS, no --node-options: what a program does is decided by which program runs.
       execArgvExtension: 'none',
@@ -109,6 +94,9 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
     };
     await writeFile(join(work, 'sea.json'), JSON.stringify(sea));
     await run(process.execPath, ['--build-sea', join(work, 'sea.json')]);
+    // Node writes the file in one go, and Linux keeps it in pages of 2 MiB for that, each of which counts wholly as
+    // the memory of a process that touches it: 30 MiB. A copy is what arrives on a VM.
+    await copyFile(join(work, 'whole'), join(work, program.name));
     await rename(join(work, program.name), file);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -119,7 +107,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   for (const worker of workers) await writeFile(worker.outfile, worker.code);
   await writeFile(
     join(bundles, `${program.name}.meta.json`),
-    JSON.stringify(merged([main, ...workers.map((w) => w.result)]), null, 1),
+    JSON.stringify(together([main, ...workers]), null, 1),
   );
   await writeFile(stamp, JSON.stringify({ version, hash }));
   return { name: program.name, file, hash, fresh: true };
@@ -127,9 +115,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
 
 async function bundleWorker(program: Program, entry: string) {
   const outfile = join(bundles, `${program.name}.${entry.replace(/\.ts$/, '').replaceAll('/', '-')}.js`);
-  // Evaluated by `new Worker(code, { eval: true })`, which is CommonJS.
-  const result = await bundle({ ...common, entryPoints: [entry], outfile, format: 'cjs' });
-  return { asset: entry.replace(/\.ts$/, '.js'), outfile, result, code: codeOf(result) };
+  return { asset: entry.replace(/\.ts$/, '.js'), outfile, ...(await bundle(root, entry, outfile)) };
 }
 
 async function writeAssets(
@@ -145,25 +131,12 @@ async function writeAssets(
   return files;
 }
 
-function codeOf(result: Bundled): Uint8Array {
-  const output = result.outputFiles[0];
-  if (output === undefined) throw new Error('esbuild gave no output');
-  return output.contents;
-}
-
 function hashOf(version: string, code: Uint8Array, packed: ReadonlyMap<string, Uint8Array>): string {
   const digest = createHash('sha256').update(`${version}\0${process.version}\0`).update(code);
   for (const [path, content] of [...packed].sort(([a], [b]) => (a < b ? -1 : 1))) {
     digest.update(`\0${path}\0${content.length}\0`).update(content);
   }
   return digest.digest('hex');
-}
-
-function merged(results: readonly Bundled[]): Metafile {
-  return {
-    inputs: Object.assign({}, ...results.map((result) => result.metafile.inputs)),
-    outputs: Object.assign({}, ...results.map((result) => result.metafile.outputs)),
-  };
 }
 
 async function isBuilt(file: string, stamp: string, hash: string): Promise<boolean> {

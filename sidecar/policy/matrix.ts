@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, check, type Problem, readYaml, type Source } from '../../config/load.ts';
 import { serviceName } from '../../config/units.ts';
 import type { Fleet } from '../config/fleet.ts';

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HostState } from '../telemetry/documents.ts';
 import type { Readiness } from './assess.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, check, type Problem, readYaml } from '../../config/load.ts';
 import { serviceName } from '../../config/units.ts';
 import type { Reason } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { loadedKeysSchema } from '../keyring/loaded-keys.ts';
 import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { explain } from './explain.ts';

@@ -62,6 +62,13 @@ t.test('neither sidecar bundle holds the function of the other, in any of its th
   }
 });
 
+t.test('V8 keeps the sources in one byte a character', async (t) => {
+  for (const file of await readdir(join(dist, 'bundles'))) {
+    if (!file.endsWith('.js')) continue;
+    t.notMatch(await bundle(file.slice(0, -3)), /[^\0-\xff]/, file);
+  }
+});
+
 t.test('our part of the sidecar reads no environment variable but those of systemd', async (t) => {
   const ours = (await inputs('countersign-enforcing')).filter((input) => !input.includes('node_modules/'));
   t.ok(ours.length > 30, `${ours.length} modules of ours`);

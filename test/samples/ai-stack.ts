@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { callerOf, plainServer, portArgument, readJson, sendJson, serve } from './sample.ts';
 
 const models = ['qwen2.5-coder-7b-instruct', 'qwen2.5-coder-14b-instruct', 'llama-3.2-3b-instruct'];
