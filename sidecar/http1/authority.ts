@@ -1,6 +1,7 @@
+import { Remembered } from './remembered.ts';
+
 const form = /^(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
-const remembered = new Map<string, string | undefined>();
-const mostRemembered = 1000;
+const remembered = new Remembered<string>(1000);
 
 /**
  * The `@authority` of a Host value: lower case, the default port dropped; undefined when it is not one host with an
@@ -15,7 +16,6 @@ export function authorityOf(host: string): string | undefined {
   if (match === null || Number(match[1] ?? 0) > 65535) return undefined;
   const lower = host.toLowerCase();
   const authority = match[1] === undefined ? lower : lower.replace(/:(?:80)?$/, '');
-  if (remembered.size >= mostRemembered) remembered.clear();
   remembered.set(host, authority);
   return authority;
 }

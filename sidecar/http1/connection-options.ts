@@ -1,3 +1,5 @@
+import { Remembered } from './remembered.ts';
+
 /** What a Connection field says (RFC 9110 §7.6.1). */
 export interface ConnectionOptions {
   readonly close: boolean;
@@ -30,8 +32,7 @@ const covered = new Set([
   'x-rewrite-url',
 ]);
 
-const remembered = new Map<string, ConnectionOptions>();
-const mostRemembered = 200;
+const remembered = new Remembered<ConnectionOptions>(200);
 
 /** Reads the combined value of Connection. */
 export function connectionOptions(value: string): ConnectionOptions {
@@ -50,7 +51,6 @@ export function connectionOptions(value: string): ConnectionOptions {
     return covered.has(plain) || plain.startsWith('x-service-');
   });
   const options = { close, keepAlive, upgrade, named: names.size > 0 ? names : undefined, endToEnd };
-  if (remembered.size >= mostRemembered) remembered.clear();
   remembered.set(value, options);
   return options;
 }

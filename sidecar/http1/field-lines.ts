@@ -23,6 +23,13 @@ export class FieldLines {
   /** Per known field: how many lines it has. */
   countOf = new Uint16Array(disguisedId + 1);
 
+  /** Forgets all lines. */
+  clear(): void {
+    const { ids, countOf, fieldCount } = this;
+    for (let i = 0; i < fieldCount; i++) countOf[ids[i] as number] = 0;
+    this.fieldCount = 0;
+  }
+
   /** The combined value (RFC 9421 §2.1) of a field by its number in `fieldNames`; undefined when absent. */
   known(id: number): string | undefined {
     const count = this.countOf[id];

@@ -1,6 +1,7 @@
 import type { Reason } from '../errors.ts';
 import { authorityOf } from './authority.ts';
 import { type ConnectionOptions, connectionOptions } from './connection-options.ts';
+import type { FieldLines } from './field-lines.ts';
 import { fieldId } from './field-names.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -39,8 +40,9 @@ export function frameRequest(head: RequestHead, absoluteFormReplacesHost: boolea
 function frameRequestLine(head: RequestHead): Refusal | undefined {
   const { text, method, target } = head;
   const afterTarget = method.length + 1 + target.length;
-  // Exactly `method SP target SP HTTP/1.x CRLF`: llhttp tolerates more spaces.
+  // Exactly `method SP target SP HTTP/1.x CRLF`: llhttp tolerates more spaces, and a bare CR or LF in front.
   if (
+    method.charCodeAt(0) <= 0x20 ||
     method.endsWith(' ') ||
     target.length === 0 ||
     text.charCodeAt(afterTarget) !== 0x20 ||
@@ -124,14 +126,26 @@ function frameBody(head: RequestHead): Refusal | undefined {
     }
     head.body = 'chunked';
   } else if (lengths > 0) {
-    const value = head.value(head.firstOf[fieldId['content-length']]! - 1);
-    if (lengths > 1 || !/^\d{1,15}$/.test(value)) {
-      return malformed('Content-Length is not one number of at most 15 digits.');
-    }
+    const length = contentLength(head);
+    if (length < 0) return malformed('Content-Length is not one number of at most 15 digits.');
     head.body = 'length';
-    head.contentLength = Number(value);
+    head.contentLength = length;
   }
   return undefined;
+}
+
+/** The value of Content-Length; -1 when it is not one number of at most 15 digits. */
+function contentLength({ countOf, firstOf, offsets, text }: FieldLines): number {
+  if (countOf[fieldId['content-length']] !== 1) return -1;
+  const line = firstOf[fieldId['content-length']]! - 1;
+  const start = offsets[4 * line + 2]!;
+  const end = offsets[4 * line + 3]!;
+  let length = end > start && end - start <= 15 ? 0 : -1;
+  for (let i = start; i < end && length >= 0; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    length = digit >= 0 && digit <= 9 ? 10 * length + digit : -1;
+  }
+  return length;
 }
 
 function frameConnection(head: RequestHead): Refusal | undefined {
@@ -161,7 +175,13 @@ function frameConnection(head: RequestHead): Refusal | undefined {
  * @see RFC 9112 §6.3
  */
 export function frameResponse(head: ResponseHead, method: string): string | undefined {
-  if (!/^HTTP\/1\.[01] /.test(head.text)) return 'the response is not HTTP/1.0 or HTTP/1.1';
+  const { text, minorVersion } = head;
+  if (
+    !text.startsWith('HTTP/1.') ||
+    (minorVersion !== 0 && minorVersion !== 1) ||
+    text.charCodeAt(8) !== 0x20
+  )
+    return 'the response is not HTTP/1.0 or HTTP/1.1';
   const codings = head.countOf[fieldId['transfer-encoding']]!;
   const lengths = head.countOf[fieldId['content-length']]!;
   const options =
@@ -171,9 +191,9 @@ export function frameResponse(head: ResponseHead, method: string): string | unde
   head.hopByHop = options.named;
   head.contentLength = 0;
   if (lengths > 0) {
-    const value = head.value(head.firstOf[fieldId['content-length']]! - 1);
-    if (lengths > 1 || !/^\d{1,15}$/.test(value)) return 'the response has no single, numeric Content-Length';
-    head.contentLength = Number(value);
+    const length = contentLength(head);
+    if (length < 0) return 'the response has no single, numeric Content-Length';
+    head.contentLength = length;
   }
   if (head.status < 200 || head.status === 204 || head.status === 304 || method === 'HEAD') {
     head.body = 'none';

@@ -22,6 +22,8 @@ export interface HeadError {
 
 export const tooManyFields = -1;
 
+const usualMethods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
+
 const request = new RequestHead();
 const response = new ResponseHead();
 
@@ -104,10 +106,16 @@ export function parseRequestHead(
 ): RequestHead | HeadError {
   const error = parse(requestParser, request, buffer, start, end, limit);
   if (error !== undefined) return error;
-  request.method = request.text.slice(0, sink.urlStart - 1);
+  request.method = methodIn(request.text, sink.urlStart - 1);
   request.target = request.text.slice(sink.urlStart, sink.urlEnd);
   request.trailers = undefined;
   return request;
+}
+
+/** The text of a usual method is always the same string: one that compares and hashes at no cost. */
+function methodIn(text: string, length: number): string {
+  for (const method of usualMethods) if (method.length === length && text.startsWith(method)) return method;
+  return text.slice(0, length);
 }
 
 /** As `parseRequestHead`, for a response. */
@@ -136,8 +144,9 @@ function parse(
   sink.messages = 0;
   sink.complete = 0;
   sink.overflow = false;
-  lines.countOf.fill(0);
+  lines.clear();
   const error = parseFromStart(parser, at, end - start, sink);
+  lines.fieldCount = Math.min(sink.count, limit);
   if (error !== llhttpError.ok && error !== llhttpError.pausedUpgrade) {
     return sink.overflow
       ? { error: tooManyFields, words: `more than ${limit} fields` }
@@ -145,7 +154,6 @@ function parse(
   }
   if (sink.messages !== 1 || sink.complete !== 1)
     return { error, words: 'the head does not end where it seems to' };
-  lines.fieldCount = sink.count;
   lines.text = memory.latin1Slice(at, at + end - start);
   markDisguises(lines);
   return undefined;

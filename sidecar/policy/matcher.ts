@@ -8,11 +8,17 @@ interface Leaf {
 }
 
 interface Branch {
-  literals: Map<string, Branch> | undefined;
+  /** By hash of the segment: to look a piece of a path up as text would make a string of it and intern it. */
+  literals: Map<number, Literal[]> | undefined;
   star: Branch | undefined;
   end: Leaf | undefined;
   /** Rules whose `**` stands here. */
   tail: Leaf | undefined;
+}
+
+interface Literal {
+  readonly segment: string;
+  readonly branch: Branch;
 }
 
 /**
@@ -52,12 +58,7 @@ function insert(root: Branch, rule: Rule): void {
     if (segment === '*') {
       at.star ??= branch();
       at = at.star;
-    } else {
-      at.literals ??= new Map();
-      const next = at.literals.get(segment) ?? branch();
-      at.literals.set(segment, next);
-      at = next;
-    }
+    } else at = literal(at, segment) ?? addLiteral(at, segment);
   }
   const leaf: Leaf = (rule.tail ? at.tail : at.end) ?? { rules: [], any: undefined, byMethod: new Map() };
   if (rule.tail) at.tail = leaf;
@@ -67,11 +68,35 @@ function insert(root: Branch, rule: Rule): void {
   else for (const method of rule.methods) if (!leaf.byMethod.has(method)) leaf.byMethod.set(method, rule);
 }
 
+function addLiteral(at: Branch, segment: string): Branch {
+  at.literals ??= new Map();
+  const hash = hashOf(segment, 0, segment.length);
+  const added = { segment, branch: branch() };
+  at.literals.set(hash, [...(at.literals.get(hash) ?? []), added]);
+  return added.branch;
+}
+
+/** FNV-1a of a piece of a text. */
+function hashOf(text: string, from: number, to: number): number {
+  let hash = 0x811c9dc5 | 0;
+  for (let i = from; i < to; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+/** The branch of a literal segment that stands in a text. */
+function literal(at: Branch, text: string, from = 0, to = text.length): Branch | undefined {
+  const sharing = at.literals?.get(hashOf(text, from, to));
+  if (sharing === undefined) return undefined;
+  for (const { segment, branch } of sharing)
+    if (segment.length === to - from && text.startsWith(segment, from)) return branch;
+  return undefined;
+}
+
 function walk(at: Branch, method: string, path: string, from: number): Rule | undefined {
   if (from > path.length) return choose(at.end, method) ?? choose(at.tail, method);
   const slash = path.indexOf('/', from);
   const to = slash === -1 ? path.length : slash;
-  const next = at.literals?.get(path.slice(from, to));
+  const next = literal(at, path, from, to);
   let rule: Rule | undefined;
   if (next !== undefined) rule = walk(next, method, path, to + 1);
   if (rule === undefined && at.star !== undefined && to > from) rule = walk(at.star, method, path, to + 1);
@@ -88,8 +113,8 @@ function covering(at: Branch, rule: Rule, index: number): Rule | undefined {
   if (byTail !== undefined) return byTail;
   const segment = rule.segments[index];
   if (segment === undefined) return rule.tail ? undefined : coveringLeaf(at.end, rule);
-  const literal = segment === '*' ? undefined : at.literals?.get(segment);
-  const byLiteral = literal && covering(literal, rule, index + 1);
+  const next = segment === '*' ? undefined : literal(at, segment);
+  const byLiteral = next && covering(next, rule, index + 1);
   if (byLiteral !== undefined) return byLiteral;
   return at.star !== undefined && segment !== '' ? covering(at.star, rule, index + 1) : undefined;
 }

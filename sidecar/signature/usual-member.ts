@@ -77,14 +77,16 @@ export function isMac(mac: string): boolean {
   return canonicalMac.test(mac);
 }
 
+// A slice that is compared as a whole costs a fraction of `startsWith`, which goes character by character.
 function fits({ start, middle, signature }: Form, input: string, mac: string): boolean {
+  const middleAt = start.length + createdDigits;
   return (
-    input.startsWith(middle, start.length + createdDigits) &&
-    input.startsWith(start) &&
-    input.endsWith(end) &&
+    input.slice(middleAt, middleAt + middle.length) === middle &&
+    input.slice(0, start.length) === start &&
+    input.slice(-end.length) === end &&
     mac.length === signature.length + macDigits + 1 &&
-    mac.startsWith(signature) &&
-    mac.endsWith(':')
+    mac.slice(0, signature.length) === signature &&
+    mac.charCodeAt(mac.length - 1) === 0x3a
   );
 }
 

@@ -47,5 +47,5 @@ export function outcomeOf(verdict: Verdict | Refusal): number {
 
 /** The reason that a counter's place stands for; empty for the allowed calls. */
 export function reasonAt(outcome: number): Reason | '' {
-  return reasonNames[outcome - 1] ?? '';
+  return outcome === 0 ? '' : (reasonNames[outcome - 1] ?? '');
 }

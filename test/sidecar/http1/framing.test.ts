@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { authorityOf } from '../../../sidecar/http1/authority.ts';
 import { connectionOptions } from '../../../sidecar/http1/connection-options.ts';
@@ -37,6 +38,8 @@ t.test('the authority of a Host', async (t) => {
     ['a\u00e9', undefined],
   ] as const)
     t.equal(authorityOf(host), authority, host);
+  // What is remembered of one says nothing of another.
+  for (let i = 0; i < 3000; i++) t.equal(authorityOf(`Host-${i % 1500}:80`), `host-${i % 1500}`);
 });
 
 t.test('Connection', async (t) => {
@@ -119,6 +122,49 @@ t.test('bodies', async (t) => {
       fields.join(),
     );
   t.equal(framed(request('POST / HTTP/1.0', 'Transfer-Encoding: chunked')), 'malformed-request');
+});
+
+t.test('Content-Length is one number of at most 15 digits, or the message is refused', async (t) => {
+  const value = fc.oneof(
+    fc.nat().map(String),
+    fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 18 }),
+    fc.string({ unit: fc.constantFrom(...'019 ,+-.ex/:'), maxLength: 4 }),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(value, (text) => {
+      const number = /^\d{1,15}$/.test(text.trim()) ? Number(text) : undefined;
+      const head = framed(request('POST / HTTP/1.1', `Content-Length: ${text}`));
+      if (typeof head !== 'string') accepted++;
+      const received = typeof head === 'string' ? undefined : head.contentLength;
+      if (received !== number) throw new Error(`${text}: ${received}`);
+    }),
+    { numRuns: 2000 },
+  );
+  t.ok(accepted > 100, `${accepted} are accepted`);
+});
+
+t.test('a head has nothing of the one before it, whole or broken', async (t) => {
+  const known = (head: ReturnType<typeof framed>) =>
+    typeof head === 'string' ? head : fieldNames.filter((_, id) => head.known(id) !== undefined);
+  t.strictSame(known(framed(request('GET / HTTP/1.1', 'Cookie: a', 'X-A_B: c', 'Range: b'))), [
+    'host',
+    'cookie',
+    'range',
+  ]);
+  t.strictSame(known(framed(request('GET / HTTP/1.1', 'Cookie: a', 'Cookie: a'))), ['host', 'cookie']);
+  t.equal(framed(request('GET / HTTP/1.1', 'Range: a', 'Expect: b', 'TE : c')), 'unparsable');
+  t.strictSame(known(framed(request('GET / HTTP/1.1'))), ['host']);
+  const many = Array.from({ length: 101 }, () => 'Cookie: a');
+  t.equal(framed(request('GET / HTTP/1.1', 'Range: a', ...many)), 'unparsable');
+  t.strictSame(known(framed('GET / HTTP/1.0\r\n\r\n')), []);
+});
+
+t.test('the method is the one that stands there', async (t) => {
+  for (const method of ['GET', 'PUT', 'POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS', 'PURGE', 'QUERY', 'LOCK'])
+    t.match(framed(request(`${method} / HTTP/1.1`)), { method });
+  for (const line of ['\nGET / HTTP/1.1', '\rGET / HTTP/1.1', '\r\n\nGET / HTTP/1.1', 'GET  / HTTP/1.1'])
+    t.equal(framed(request(line)), 'malformed-request', JSON.stringify(line));
 });
 
 t.test('connections', async (t) => {

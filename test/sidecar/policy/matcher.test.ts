@@ -101,6 +101,18 @@ t.test('the most specific rule answers', async (t) => {
   t.equal(text('GET', ''), undefined);
 });
 
+t.test('segments of one hash are told apart', async (t) => {
+  // Pairs that FNV-1a of 32 bits gives the same number.
+  const matcher = new Matcher(['GET /costarring/a', 'GET /liquid/b', 'GET /declinate/*'].map(rule));
+  const text = (path: string) => matcher.match('GET', path)?.text;
+  t.equal(text('/costarring/a'), 'GET /costarring/a');
+  t.equal(text('/liquid/b'), 'GET /liquid/b');
+  t.equal(text('/costarring/b'), undefined);
+  t.equal(text('/liquid/a'), undefined);
+  t.equal(text('/declinate/x'), 'GET /declinate/*');
+  t.equal(text('/macallums/x'), undefined);
+});
+
 t.test('what does not match costs nothing: one rule and 20,000 take the same walk', async (t) => {
   const many = new Matcher(Array.from({ length: 20_000 }, (_, i) => rule(`GET /api/thing-${i}/*`)));
   const one = new Matcher([rule('GET /api/thing-7/*')]);
