@@ -4,14 +4,14 @@
  * from the last results. Names of subjects restrict a run to them.
  */
 import { build } from '../sidecar/local/build.ts';
-import { differences } from './equal-work.ts';
 import { drawPlots } from './figures.ts';
 import { busyNote, machine } from './machine.ts';
-import { peers } from './peers/all.ts';
 import { writeReadme } from './readme.ts';
 import { Results } from './results.ts';
-import { missingPackages, Stage } from './stage.ts';
-import type { Bench, Entry, Mode, Pace, Result } from './subject.ts';
+import { RunningBench } from './running-bench.ts';
+import { Stage } from './stage.ts';
+import { startPeers } from './start-peers.ts';
+import type { Mode, Pace } from './subject.ts';
 import { subjects } from './subjects/all.ts';
 import { terminalTable } from './table.ts';
 
@@ -21,11 +21,12 @@ const paces: Readonly<Record<Mode, Pace>> = {
   full: { rounds: 9, warmMs: 500, ms: 2000 },
 };
 
-async function main(words: readonly string[]): Promise<void> {
+/** @returns the exit code */
+async function main(words: readonly string[]): Promise<number> {
   if (words.join() === 'readme') {
     const results = new Results('usual');
     await writeReadme(results, await drawPlots(results));
-    return;
+    return 0;
   }
   const mode: Mode = words.includes('quick') ? 'quick' : words.includes('full') ? 'full' : 'usual';
   const named = words.filter((word) => word !== mode);
@@ -42,56 +43,32 @@ async function main(words: readonly string[]): Promise<void> {
   const about = { mode, machine: machine(stage.cores) };
   const busy = busyNote(about.machine);
   if (busy !== undefined) say(busy);
-  const entries: Entry[] = [];
-  const versions: Record<string, string> = {};
-  const absent: string[] = [];
+  const { entries, versions, absences } = await startPeers(stage, say);
   try {
-    for (const peer of peers) {
-      const missing = missingPackages(peer);
-      if (missing.length > 0) {
-        absent.push(peer.title);
-        say(`${peer.title}: not installed (apt-get install ${missing.join(' ')})`);
-        continue;
-      }
-      versions[peer.id] = peer.version();
-      const running = await stage.start(peer);
-      const wrong = await differences(peer, running.port, stage.identity);
-      if (wrong.length > 0) throw new Error(`${peer.title} does not do equal work: ${wrong.join('; ')}`);
-      entries.push({ peer, running });
-    }
-    say(`${entries.length} peers answer right and wrong requests as they should`);
-    const bench: Bench = { mode, stage, entries, pace: paces[mode], say };
+    const bench = new RunningBench({ mode, stage, entries, pace: paces[mode], say }, absences);
     const results = new Results(mode);
-    const found: Result[] = [];
     for (const subject of subjects) {
       if (named.length > 0 ? !named.includes(subject.id) : !subject.modes.includes(mode)) continue;
-      const result = await subject.run(bench);
-      found.push(withAbsent(result, absent));
-      say(terminalTable(found.at(-1)!.table));
-      await results.keep({ ...about, at: new Date().toISOString(), versions, ...found.at(-1)! });
+      const result = await bench.run(subject);
+      if (result === undefined) continue;
+      say(terminalTable(result.table));
+      await results.keep({ ...about, at: new Date().toISOString(), versions, ...result });
     }
     const plots = await drawPlots(results);
     // A quick run is a smoke test: its figures are no result.
-    if (mode !== 'quick' && named.length === 0) await writeReadme(results, plots);
+    if (mode !== 'quick' && named.length === 0 && bench.failures.length === 0)
+      await writeReadme(results, plots);
+    for (const failure of bench.failures) say(`failed: ${failure}`);
     say(`\ndone in ${((performance.now() - startedAt) / 1000).toFixed(0)} s; every run is in bench/results/`);
+    return bench.failures.length === 0 ? 0 : 1;
   } finally {
     await Promise.all(entries.map(({ running }) => running.stop()));
     await stage.close();
   }
 }
 
-/** Whoever is not here is named, so that nobody takes the table for complete. */
-function withAbsent(result: Result, absent: readonly string[]): Result {
-  const { table } = result;
-  if (table.columns[0] !== 'peer') return result;
-  const rows = absent.map((title) => [title, 'not installed', ...table.columns.slice(2).map(() => '')]);
-  return { ...result, table: { ...table, rows: [...table.rows, ...rows] } };
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 try {
-  await main(process.argv.slice(2));
-  process.exit(0);
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`);
   process.exit(1);

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Window } from './load/generators.ts';
+import { PeerFailed, type Window } from './load/generators.ts';
 import type { Latencies } from './load/latencies.ts';
 import { type Call, usualCall } from './load/signer.ts';
 import type { Peer, RunningPeer } from './peers/peer.ts';
-import { cpuTime } from './processes.ts';
+import { cpuTime, ProcessEnded } from './processes.ts';
 import type { Stage } from './stage.ts';
 
 /** What one run of one peer gave. Times in microseconds. */
@@ -38,22 +38,45 @@ export interface MeasureOptions {
 export const usualConnections = 64;
 const fewestRequests = 50;
 const mostExtensions = 10;
+/** Requests a second that each peer served last time: as many heads are signed ahead of the next run, and some. */
+const rates = new WeakMap<RunningPeer, number>();
+const firstRate = 20_000;
+const preparedShare = 1.15;
 
-/** Loads a running peer for a while and accounts for it; the first `warmMs` do not count. */
+/**
+ * Loads a running peer for a while and accounts for it; the first `warmMs` do not count.
+ *
+ * @throws {PeerFailed} when it ends, answers nothing, or refuses most of what it is sent
+ */
 export async function measure(
   stage: Stage,
   peer: Peer,
   running: RunningPeer,
   options: MeasureOptions,
 ): Promise<Sample> {
+  try {
+    return await run(stage, peer, running, options);
+  } catch (error) {
+    if (!(error instanceof ProcessEnded || error instanceof PeerFailed)) throw error;
+    await stage.generators.close();
+    throw new PeerFailed(error instanceof ProcessEnded ? 'its process has ended' : error.message, peer.id);
+  }
+}
+
+async function run(stage: Stage, peer: Peer, running: RunningPeer, options: MeasureOptions): Promise<Sample> {
   const { generators, identity } = stage;
+  const { perSecond = 0 } = options;
+  const seconds = (options.warmMs + options.ms) / 1000;
   await generators.open({
     port: running.port,
     dialect: peer.dialect,
     identity,
     call: options.call ?? usualCall,
     connections: options.connections ?? usualConnections,
-    perSecond: options.perSecond ?? 0,
+    perSecond,
+    prepared: Math.ceil(
+      preparedShare * seconds * (perSecond > 0 ? perSecond : (rates.get(running) ?? firstRate)),
+    ),
   });
   await delay(options.warmMs);
   await generators.report();
@@ -68,9 +91,14 @@ export async function measure(
     window = together(window, await generators.report());
   }
   const after = cpuTime(running.pids);
+  const { requests, bad } = window;
+  if (requests === 0)
+    throw new PeerFailed(`answered nothing${bad === 0 ? '' : `, and ${bad} connections broke`}`);
+  if (bad > requests / 2) throw new PeerFailed(`${bad} of ${requests} answers were not 2xx`);
   const generatorAfter = cpuTime(generators.pids);
-  const seconds = (performance.now() - startMs) / 1000;
+  const took = (performance.now() - startMs) / 1000;
   await generators.close();
+  rates.set(running, window.requests / took);
   options.onLatencies?.(window.latencies);
   const user = after.user - before.user;
   const system = after.system - before.system;
@@ -79,12 +107,12 @@ export async function measure(
   return {
     requests: window.requests,
     bad: window.bad,
-    perSecond: window.requests / seconds,
+    perSecond: window.requests / took,
     cpu: (user + system) / window.requests,
     userCpu: user / window.requests,
-    busy: (user + system) / (seconds * 1e6),
-    generatorBusy: generator / generators.pids.length / (seconds * 1e6),
-    receivedPerSecond: window.received / seconds,
+    busy: (user + system) / (took * 1e6),
+    generatorBusy: generator / generators.pids.length / (took * 1e6),
+    receivedPerSecond: window.received / took,
     p50: window.latencies.quantile(0.5),
     p99: window.latencies.quantile(0.99),
     p999: window.latencies.quantile(0.999),

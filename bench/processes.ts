@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** Of the kernel, per second, in /proc/PID/stat: USER_HZ is 100 on every Linux that Node runs on. */
@@ -12,11 +15,24 @@ export interface CpuTime {
   readonly system: number;
 }
 
+/** A process that was measured is not there any more. */
+export class ProcessEnded extends Error {
+  readonly pid: number;
+  constructor(pid: number) {
+    super(`process ${pid} has ended`);
+    this.name = 'ProcessEnded';
+    this.pid = pid;
+  }
+}
+
+/** @throws {ProcessEnded} */
 export function cpuTime(pids: readonly number[]): CpuTime {
   let user = 0;
   let system = 0;
   for (const pid of pids) {
-    const fields = afterName(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const fields = afterName(ofProcess(pid, 'stat'));
+    // Killed, and not yet waited for.
+    if (fields[0] === 'Z') throw new ProcessEnded(pid);
     user += Number(fields[11]) * (1e6 / ticksPerSecond);
     system += Number(fields[12]) * (1e6 / ticksPerSecond);
   }
@@ -28,12 +44,23 @@ function afterName(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** Resident memory in bytes, of all of them. */
+/** Resident memory in bytes, of all of them. @throws {ProcessEnded} */
 export function residentBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(ofProcess(pid, 'status'))?.[1];
+    if (kib === undefined) throw new ProcessEnded(pid);
     return sum + 1024 * Number(kib);
   }, 0);
+}
+
+function ofProcess(pid: number, file: 'stat' | 'status'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') throw new ProcessEnded(pid);
+    throw error;
+  }
 }
 
 /** A command kept on the named cores (`0`, `1-3`); as it is when there are none to choose. */
@@ -77,13 +104,12 @@ export async function start(
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.cwd && { cwd: options.cwd }),
   });
-  running.add(child);
+  endWithUs(child);
   let output = '';
   const exited = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
     child.once('exit', () => resolve());
   });
-  void exited.then(() => running.delete(child));
   const said = await new Promise<string>((resolve, reject) => {
     const fail = (why: string) => reject(new Error(`${command} ${why}: ${output.trim().slice(-2000)}`));
     const timer = setTimeout(() => {
@@ -118,10 +144,36 @@ export async function start(
   };
 }
 
-const running = new Set<ChildProcess>();
+const children = new Map<ChildProcess, 'SIGKILL' | 'SIGTERM'>();
+const folders = new Set<string>();
+
+/** Whatever ends the bench, its processes end with it and its folders go. */
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const [child, signal] of children) child.kill(signal);
+  // Whoever is being killed may still write.
+  for (const folder of folders)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
 });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
+/** Has a process ended when this one ends: by SIGTERM one that has processes of its own. */
+export function endWithUs<T extends ChildProcess>(child: T, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): T {
+  children.set(child, signal);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+/** A new folder in the system's place for temporary ones; it goes when the bench ends, or by `removeFolder`. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-bench-'));
+  folders.add(folder);
+  return folder;
+}
+
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  folders.delete(folder);
+}
 
 async function untilListening(port: number, child: ChildProcess): Promise<void> {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
@@ -131,11 +183,21 @@ async function untilListening(port: number, child: ChildProcess): Promise<void> 
   }
 }
 
+/** Below the ports that Linux gives to outgoing connections by itself: those come and go. */
+const lowestPort = 20_000;
+const highestPort = 32_000;
+
 /** A port of this machine that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort));
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }

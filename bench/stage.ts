@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Generators } from './load/generators.ts';
 import type { Identity } from './load/signer.ts';
 import { benchIdentity } from './peers/fleet.ts';
 import type { Peer, Place, RunningPeer } from './peers/peer.ts';
-import { type Started, start } from './processes.ts';
+import { removeFolder, type Started, start, temporaryFolder } from './processes.ts';
 
 /** Which cores do what: the measured process has one to itself. */
 export interface Cores {
@@ -50,7 +50,7 @@ export class Stage {
       cores: cores.others,
       ready: (line) => line.startsWith('ready '),
     });
-    return new Stage(cores, upstream, await mkdtemp(join(tmpdir(), 'countersign-bench-')));
+    return new Stage(cores, upstream, await temporaryFolder());
   }
 
   /** A place for one peer: a folder of its own, and the cores of the measured process unless others are named. */
@@ -67,7 +67,7 @@ export class Stage {
   async close(): Promise<void> {
     this.generators.stop();
     await this.#upstream.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    removeFolder(this.#folder);
   }
 }
 

@@ -10,6 +10,12 @@ export interface Entry {
   readonly running: RunningPeer;
 }
 
+/** A peer that is not measured, and why. */
+export interface Absence {
+  readonly title: string;
+  readonly why: string;
+}
+
 /** How long each run takes, and how often all runs are repeated. */
 export interface Pace {
   readonly rounds: number;

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endWithUs, removeFolder, temporaryFolder } from '../processes.ts';
 
 const fromHere = (path: string) => new URL(path, import.meta.url).pathname;
 
@@ -35,7 +35,7 @@ async function start(
   args: readonly string[],
   ready: RegExp,
 ): Promise<RegExpExecArray> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = endWithUs(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   children.push(child);
   for await (const line of createInterface({ input: child.stdout })) {
     const match = ready.exec(line);
@@ -48,7 +48,7 @@ async function start(
 
 /** @param fill makes rows in the database before the service starts */
 export async function startFleet(fill?: (sqlite: string) => Promise<void>): Promise<CoreFleet> {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-bench-'));
+  const folder = await temporaryFolder();
   const children: ChildProcess[] = [];
   const [corePort, redisPort] = [await freePort(), await freePort()];
   const sqlite = join(folder, 'core.db');
@@ -98,7 +98,7 @@ models: { file: ${fromHere('../../config/llm_models.yaml')} }
         child.kill('SIGTERM');
         await exit;
       }
-      await rm(folder, { recursive: true, force: true });
+      removeFolder(folder);
     },
   };
 }

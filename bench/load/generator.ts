@@ -4,11 +4,17 @@
  */
 import { connect, type Socket } from 'node:net';
 import { Latencies } from './latencies.ts';
+import { PreparedHeads } from './prepared-heads.ts';
 import type { Command, Load, Report } from './protocol.ts';
 import { Signer } from './signer.ts';
 
 /** Later than this the loop waits by timer, sooner it spins: timers are exact to a millisecond only. */
 const spinBelowMs = 2;
+
+/** Answers are counted and dropped, so that all connections read into one buffer. */
+const shared = Buffer.allocUnsafeSlow(256 * 1024);
+/** Bodies up to this leave in one write with their head. */
+const smallBody = 16 * 1024;
 
 class Connection {
   readonly run: Run;
@@ -28,11 +34,17 @@ class Connection {
     this.carry = '';
     this.remaining = 0;
     return new Promise((resolve) => {
-      const socket = connect({ port: this.run.load.port, host: '127.0.0.1', noDelay: true });
+      const onread = {
+        buffer: shared,
+        callback: (length: number) => {
+          this.#onBytes(length);
+          return true;
+        },
+      };
+      const socket = connect({ port: this.run.load.port, host: '127.0.0.1', noDelay: true, onread });
       this.socket = socket;
       socket.once('connect', resolve);
       socket.on('error', () => {});
-      socket.on('data', (chunk: Buffer) => this.#onData(chunk));
       socket.on('close', () => {
         resolve();
         this.run.onClosed(this);
@@ -40,47 +52,76 @@ class Connection {
     });
   }
 
-  send(dueMs: number): void {
-    const { run } = this;
+  send(dueMs: number, nowMs: number): void {
+    const { run, socket } = this;
     this.dueMs = dueMs;
     this.busy = true;
-    const { body } = run;
-    if (body === undefined) this.socket.write(run.signer.head(), 'latin1');
+    const head = run.heads.next(nowMs);
+    if (run.body === undefined) socket.write(head, 'latin1');
+    else if (run.body.length <= smallBody) socket.write(head + run.bodyText, 'latin1');
     else {
-      this.socket.cork();
-      this.socket.write(run.signer.head(), 'latin1');
-      this.socket.write(body);
-      this.socket.uncork();
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(run.body);
+      socket.uncork();
     }
   }
 
-  #onData(chunk: Buffer): void {
-    this.run.received += chunk.length;
+  #onBytes(length: number): void {
+    const { run } = this;
+    run.received += length;
     if (this.remaining > 0) {
-      this.remaining -= chunk.length;
-      if (this.remaining <= 0) this.run.onAnswer(this);
+      this.remaining -= length;
+      if (this.remaining <= 0) run.onAnswer(this);
       return;
     }
-    const text = this.carry + chunk.latin1Slice(0, Math.min(chunk.length, 4096));
-    const end = text.indexOf('\r\n\r\n');
-    if (end < 0) {
+    const { answerHead } = run;
+    const known = answerHead.length;
+    // One answer's head is mostly the last one's, byte for byte.
+    if (
+      this.carry === '' &&
+      known > 0 &&
+      length >= known &&
+      shared.compare(answerHead, 0, known, 0, known) === 0
+    ) {
+      this.remaining = run.answerBytes - (length - known);
+      if (this.remaining <= 0) run.onAnswer(this);
+      return;
+    }
+    this.#onHead(length);
+  }
+
+  #onHead(length: number): void {
+    const { run } = this;
+    const text = this.carry + shared.latin1Slice(0, Math.min(length, 16 * 1024));
+    const end = text.indexOf('\r\n\r\n') + 4;
+    if (end < 4) {
       this.carry = text;
       return;
     }
-    const present = this.carry.length + chunk.length - end - 4;
+    const present = this.carry.length + length - end;
     this.carry = '';
-    if (text.charCodeAt(9) !== 0x32) this.run.bad++;
-    const length = /\r\ncontent-length: *(\d+)/i.exec(text);
+    const isGood = text.charCodeAt(9) === 0x32;
+    if (!isGood) run.bad++;
     // Without a length it is chunked, and all answers here of that kind end with the last chunk in one piece.
-    this.remaining = length === null ? 0 : Number(length[1]) - present;
-    if (this.remaining <= 0) this.run.onAnswer(this);
+    const bytes = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end))?.[1];
+    if (isGood && bytes !== undefined) {
+      run.answerHead = Buffer.from(text.slice(0, end), 'latin1');
+      run.answerBytes = Number(bytes);
+    }
+    this.remaining = bytes === undefined ? 0 : Number(bytes) - present;
+    if (this.remaining <= 0) run.onAnswer(this);
   }
 }
 
 class Run {
   readonly load: Load;
-  readonly signer: Signer;
+  readonly heads: PreparedHeads;
   readonly body: Buffer | undefined;
+  readonly bodyText: string;
+  /** The head of the last good answer, and the bytes of its body. */
+  answerHead = Buffer.alloc(0);
+  answerBytes = 0;
   readonly connections: Connection[];
   readonly latencies = new Latencies();
   readonly #idle: Connection[] = [];
@@ -94,30 +135,43 @@ class Run {
 
   constructor(load: Load) {
     this.load = load;
-    this.signer = new Signer(load.dialect, load.identity, load.call);
+    this.heads = new PreparedHeads(new Signer(load.dialect, load.identity, load.call));
+    this.heads.prepare(load.prepared ?? 0);
     this.body = load.call.body === 0 ? undefined : Buffer.alloc(load.call.body, 'u');
+    this.bodyText = this.body?.latin1Slice(0, Math.min(this.body.length, smallBody)) ?? '';
     this.connections = Array.from({ length: load.connections }, () => new Connection(this));
   }
 
   async start(): Promise<void> {
     for (let i = 0; i < this.connections.length; i += 64)
       await Promise.all(this.connections.slice(i, i + 64).map((connection) => connection.open()));
-    // One request each, then silence.
-    if (this.load.perSecond < 0) {
-      for (let i = 0; i < this.connections.length; i += 64) {
-        const some = this.connections.slice(i, i + 64);
-        await new Promise<void>((resolve) => {
-          this.#onAnswers = () => some.every(({ busy }) => !busy) && resolve();
-          for (const connection of some) connection.send(performance.now());
-        });
-      }
-    }
-    if (this.load.perSecond === 0)
-      for (const connection of this.connections) connection.send(performance.now());
+    if (this.load.perSecond < 0) await this.#onceEach();
+    if (this.load.perSecond === 0) for (const connection of this.connections) this.#sendNow(connection);
     else if (this.load.perSecond > 0) {
       this.#idle.push(...this.connections);
       this.#pace(performance.now(), 0);
     }
+  }
+
+  /** One request on each connection, then silence. @throws {Error} when answers stay away */
+  async #onceEach(): Promise<void> {
+    for (let i = 0; i < this.connections.length; i += 64) {
+      const some = this.connections.slice(i, i + 64);
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error('answered nothing for 10 s')), 10_000);
+        this.#onAnswers = () => {
+          if (some.some(({ busy }) => busy)) return;
+          clearTimeout(timer);
+          resolve();
+        };
+        for (const connection of some) this.#sendNow(connection);
+      });
+    }
+  }
+
+  #sendNow(connection: Connection): void {
+    const now = performance.now();
+    connection.send(now, now);
   }
 
   /** Sends what is due; a request that finds no free connection waits, and its wait counts. */
@@ -129,7 +183,7 @@ class Run {
       const dueMs = startMs + next * gapMs;
       const connection = this.#idle.pop();
       if (connection === undefined) this.#waiting.push(dueMs);
-      else connection.send(dueMs);
+      else connection.send(dueMs, now);
     }
     const inMs = startMs + next * gapMs - performance.now();
     if (inMs > spinBelowMs) setTimeout(() => this.#pace(startMs, next), Math.floor(inMs) - 1);
@@ -143,9 +197,9 @@ class Run {
     this.latencies.record((now - connection.dueMs) * 1000);
     this.#onAnswers?.();
     if (this.#stopped || this.load.perSecond < 0) return;
-    if (this.load.perSecond === 0) connection.send(now);
+    if (this.load.perSecond === 0) connection.send(now, now);
     else if (this.#waitingAt < this.#waiting.length) {
-      connection.send(this.#waiting[this.#waitingAt++]!);
+      connection.send(this.#waiting[this.#waitingAt++]!, now);
       if (this.#waitingAt === this.#waiting.length) {
         this.#waiting.length = 0;
         this.#waitingAt = 0;
@@ -166,7 +220,7 @@ class Run {
       if (this.#stopped) return;
       void connection.open().then(() => {
         if (this.#stopped || this.load.perSecond < 0) return;
-        if (this.load.perSecond === 0) connection.send(performance.now());
+        if (this.load.perSecond === 0) this.#sendNow(connection);
         else this.#idle.push(connection);
       });
     }, 20);
@@ -197,8 +251,10 @@ process.on('message', async (command: Command) => {
   switch (command.do) {
     case 'open':
       run = new Run(command.load);
-      await run.start();
-      process.send?.({});
+      await run.start().then(
+        () => process.send?.({}),
+        (error: Error) => process.send?.({ failed: error.message }),
+      );
       break;
     case 'report':
       process.send?.(run?.report() ?? {});

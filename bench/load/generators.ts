@@ -1,10 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { pinned } from '../processes.ts';
+import { endWithUs, pinned } from '../processes.ts';
 import { Latencies } from './latencies.ts';
 import type { Command, Load, Report } from './protocol.ts';
 
+/** Ten thousand connections, opened and each used once, take some seconds. */
+const patienceMs = 60_000;
 const program = join(import.meta.dirname, 'generator.ts');
+
+/** What is loaded does not do what it is there for, so nothing of it can be measured. */
+export class PeerFailed extends Error {
+  /** Of the peer, where that is known. */
+  readonly id: string | undefined;
+  constructor(why: string, id?: string) {
+    super(why);
+    this.name = 'PeerFailed';
+    this.id = id;
+  }
+}
 
 export interface Window {
   readonly requests: number;
@@ -21,7 +34,7 @@ export class Generators {
   constructor(count: number, cores: string | undefined) {
     const [command, args] = pinned(cores, process.execPath, [program]);
     this.#workers = Array.from({ length: count }, () =>
-      spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+      endWithUs(spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })),
     );
   }
 
@@ -37,6 +50,7 @@ export class Generators {
         ...load,
         connections: Math.floor((load.connections + index) / length),
         perSecond: load.perSecond > 0 ? load.perSecond / length : load.perSecond,
+        prepared: Math.ceil((load.prepared ?? 0) / length),
       },
     }));
   }
@@ -70,10 +84,15 @@ export class Generators {
         (worker, index) =>
           new Promise((resolve, reject) => {
             const gone = () => reject(new Error('a load generator has died'));
+            const silent = () => reject(new Error(`a load generator did not ${command(index).do} in time`));
+            const timer = setTimeout(silent, patienceMs);
             worker.once('exit', gone);
             worker.once('message', (message) => {
+              clearTimeout(timer);
               worker.off('exit', gone);
-              resolve(message);
+              const { failed } = message as { failed?: string };
+              if (failed === undefined) resolve(message);
+              else reject(new PeerFailed(failed));
             });
             worker.send(command(index));
           }),

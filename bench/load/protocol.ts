@@ -9,6 +9,8 @@ export interface Load {
   readonly connections: number;
   /** Requests a second, by the clock; 0: each connection as fast as it is answered; -1: one request on each connection, then silence. */
   readonly perSecond: number;
+  /** Requests to sign before the first one is sent; the others are signed as they are sent. */
+  readonly prepared?: number;
 }
 
 export type Command =

@@ -63,12 +63,16 @@ export class Signer {
   readonly #nonces = Buffer.alloc(16 * 1024);
   #nonceAt = this.#nonces.length;
   #filler: string | undefined;
+  readonly #covered: Covered;
+  readonly #baseFiller: string;
 
   constructor(dialect: Dialect, identity: Identity, call: Call) {
     this.#dialect = dialect;
     this.#identity = identity;
     this.#call = call;
     this.#key = new PairKey(Buffer.from(identity.key, 'base64'));
+    this.#covered = coveredLines(call, identity, call.path);
+    this.#baseFiller = baseFiller(call, identity);
   }
 
   /** A head that will be accepted, or one with a lie in it. */
@@ -104,28 +108,26 @@ export class Signer {
     const kid = lie?.kid ?? this.#identity.kid;
     const path = lie?.path ?? this.#call.path;
     if (this.#dialect === 'rfc9421') {
-      const { params, base } = this.#rfc9421(path, kid, created, nonce);
+      const covered =
+        path === this.#covered.path ? this.#covered : coveredLines(this.#call, this.#identity, path);
+      const { params, base } = rfc9421Base(covered, kid, created, nonce);
       const mac = lie?.mac ?? this.#key.macBase64(base);
       return `${this.#claim()}Signature-Input: svc=${params}\r\nSignature: svc=:${mac}:\r\n`;
     }
     const facts = plainBase(this.#call.method, path, this.#call.query, this.#identity, kid, created, nonce);
-    const mac = lie?.mac ?? this.#key.macBase64(facts + baseFiller(this.#call, this.#identity));
+    const mac = lie?.mac ?? this.#key.macBase64(facts + this.#baseFiller);
     return `${this.#claim()}X-Key-Id: ${kid}\r\nX-Created: ${created}\r\nX-Nonce: ${nonce}\r\nX-Mac: ${mac}\r\n`;
-  }
-
-  #rfc9421(path: string, kid: string, created: number, nonce: string): { params: string; base: string } {
-    return rfc9421Base(this.#call, this.#identity, path, kid, created, nonce);
   }
 }
 
-function rfc9421Base(
-  call: Call,
-  identity: Identity,
-  path: string,
-  kid: string,
-  created: number,
-  nonce: string,
-): { params: string; base: string } {
+/** What a signature of one path covers, but its own parameters. */
+interface Covered {
+  readonly path: string;
+  readonly names: string;
+  readonly lines: string;
+}
+
+function coveredLines(call: Call, identity: Identity, path: string): Covered {
   const content = call.body === 0 ? [] : [['content-type', 'application/octet-stream'] as const];
   const digest = call.digest === undefined ? [] : [['content-digest', call.digest] as const];
   const lines = [
@@ -137,10 +139,21 @@ function rfc9421Base(
     ...digest,
     ...content,
   ];
-  const covered = lines.map(([name]) => `"${name}"`).join(' ');
-  const params = `(${covered});created=${created};keyid="${kid}";nonce="${nonce}";tag="countersign"`;
-  const base = `${lines.map(([name, value]) => `"${name}": ${value}\n`).join('')}"@signature-params": ${params}`;
-  return { params, base };
+  return {
+    path,
+    names: lines.map(([name]) => `"${name}"`).join(' '),
+    lines: lines.map(([name, value]) => `"${name}": ${value}\n`).join(''),
+  };
+}
+
+function rfc9421Base(
+  { names, lines }: Covered,
+  kid: string,
+  created: number,
+  nonce: string,
+): { params: string; base: string } {
+  const params = `(${names});created=${created};keyid="${kid}";nonce="${nonce}";tag="countersign"`;
+  return { params, base: `${lines}"@signature-params": ${params}` };
 }
 
 function plainBase(
@@ -152,14 +165,15 @@ function plainBase(
   created: number,
   nonce: string,
 ): string {
-  return `${[method, callee, path, query.slice(1), caller, kid, created, nonce].join(separator)}${separator}`;
+  const s = separator;
+  return `${method}${s}${callee}${s}${path}${s}${query.slice(1)}${s}${caller}${s}${kid}${s}${created}${s}${nonce}${s}`;
 }
 
 /** What makes the base of the plain form as long as that of RFC 9421, for the same call. */
 export function baseFiller(call: Call, identity: Identity): string {
   const nonce = 'n'.repeat(22);
   const created = 1_764_000_000;
-  const { base } = rfc9421Base(call, identity, call.path, identity.kid, created, nonce);
+  const { base } = rfc9421Base(coveredLines(call, identity, call.path), identity.kid, created, nonce);
   const plain = plainBase(call.method, call.path, call.query, identity, identity.kid, created, nonce);
   return 'f'.repeat(Math.max(0, base.length - plain.length));
 }

@@ -5,6 +5,7 @@
  * everything else a short JSON document. Bodies of requests are counted and dropped.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { adopt, type SocketOwner } from '../../sidecar/http1/socket.ts';
 
 const answer = (type: string, body: string) =>
   Buffer.from(
@@ -15,56 +16,88 @@ const usual = answer('application/json', JSON.stringify({ status: 'ok', data: 'x
 const sized = new Map<number, Buffer>();
 const eventsMs = 20;
 
-interface Connection {
-  readonly socket: Socket;
-  carry: string;
-  remaining: number;
-  target: string;
-  head: string;
-}
+/** Where bodies of requests go: nobody looks at them. */
+const sink = Buffer.allocUnsafeSlow(256 * 1024);
+const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
+/** Of a GET for something below /api/status/: where that something begins. */
+const nameAt = 'GET /api/status/'.length;
+const letterG = 0x47;
+const letterA = 0x61;
 
-const server = createServer({ noDelay: true }, (socket) => {
-  const connection: Connection = { socket, carry: '', remaining: 0, target: '', head: '' };
-  socket.on('error', () => {});
-  socket.on('data', (chunk) => onData(connection, chunk as Buffer));
-});
+class Connection implements SocketOwner {
+  readonly socket: Socket | undefined;
+  bodyBuffer: Buffer | undefined = undefined;
+  #carry = '';
+  #remaining = 0;
+  #head = '';
 
-function onData(connection: Connection, chunk: Buffer): void {
-  let at = 0;
-  while (at < chunk.length) {
-    if (connection.remaining > 0) {
-      const taken = Math.min(connection.remaining, chunk.length - at);
-      connection.remaining -= taken;
-      at += taken;
-      if (connection.remaining === 0) respond(connection);
-      continue;
-    }
-    const text = connection.carry + chunk.latin1Slice(at, chunk.length);
-    const end = text.indexOf('\r\n\r\n');
-    if (end < 0) {
-      connection.carry = text;
-      return;
-    }
-    at += end + 4 - connection.carry.length;
-    connection.carry = '';
-    connection.head = text.slice(0, end);
-    const start = text.indexOf(' ') + 1;
-    connection.target = text.slice(start, text.indexOf(' ', start));
-    connection.remaining = text.charCodeAt(0) === 0x50 ? bodyLength(connection.head) : 0;
-    if (connection.remaining === 0) respond(connection);
+  constructor(accepted: Socket) {
+    this.socket = adopt(accepted, this);
+    this.socket?.read(0);
   }
+
+  onBytes(buffer: Buffer, length: number): boolean {
+    // What nearly all of them are: one whole head of a GET for a number.
+    if (
+      this.#remaining === 0 &&
+      this.#carry === '' &&
+      buffer[0] === letterG &&
+      (buffer[nameAt] as number) < letterA &&
+      buffer.indexOf(crlfcrlf) === length - 4
+    ) {
+      this.socket?.write(usual);
+      return true;
+    }
+    this.#use(buffer, length);
+    this.bodyBuffer = this.#remaining > 0 ? sink : undefined;
+    return true;
+  }
+
+  #use(buffer: Buffer, length: number): void {
+    let at = 0;
+    while (at < length) {
+      if (this.#remaining > 0) {
+        const taken = Math.min(this.#remaining, length - at);
+        this.#remaining -= taken;
+        at += taken;
+        if (this.#remaining === 0) this.#respond();
+        continue;
+      }
+      const text = this.#carry + buffer.latin1Slice(at, length);
+      const end = text.indexOf('\r\n\r\n');
+      if (end < 0) {
+        this.#carry = text;
+        return;
+      }
+      at += end + 4 - this.#carry.length;
+      this.#carry = '';
+      this.#head = text.slice(0, end);
+      this.#remaining = text.startsWith('POST') ? bodyLength(this.#head) : 0;
+      if (this.#remaining === 0) this.#respond();
+    }
+  }
+
+  #respond(): void {
+    const { socket } = this;
+    if (socket === undefined) return;
+    const start = this.#head.indexOf(' ') + 1;
+    const name = /^\/api\/status\/(bytes-(\d+)|echo|stream)/.exec(this.#head.slice(start, start + 60));
+    if (name === null) socket.write(usual);
+    else if (name[2] !== undefined) socket.write(bytes(Number(name[2])));
+    else if (name[1] === 'echo') socket.write(answer('text/plain', this.#head));
+    else stream(socket);
+  }
+
+  onReadEnd(): void {
+    this.socket?.destroy();
+  }
+  onConnected(): void {}
+  onDrain(): void {}
+  onClosed(): void {}
 }
 
 function bodyLength(head: string): number {
   return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-}
-
-function respond({ socket, target, head }: Connection): void {
-  if (!target.startsWith('/api/status/') || target.charCodeAt(12) < 0x61) socket.write(usual);
-  else if (target.startsWith('bytes-', 12)) socket.write(bytes(Number.parseInt(target.slice(18), 10)));
-  else if (target.startsWith('echo', 12)) socket.write(answer('text/plain', head));
-  else if (target.startsWith('stream', 12)) stream(socket);
-  else socket.write(usual);
 }
 
 function bytes(count: number): Buffer {
@@ -85,6 +118,7 @@ function stream(socket: Socket): void {
   socket.on('close', () => clearInterval(timer));
 }
 
+const server = createServer({ noDelay: true, pauseOnConnect: true }, (accepted) => new Connection(accepted));
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
   console.log(`ready ${(server.address() as AddressInfo).port}`),
 );

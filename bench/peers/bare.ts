@@ -4,7 +4,8 @@ import type { Peer } from './peer.ts';
 export const bare: Peer = {
   id: 'bare',
   title: 'no proxy',
-  dialect: 'plain',
+  // The generator does for it what it does for those that check.
+  dialect: 'rfc9421',
   checks: false,
   version: () => process.versions.node,
   start: async ({ app }) => ({ port: app, pids: [], stop: async () => {} }),

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { endWithUs } from '../processes.ts';
 import type { Result, Subject } from '../subject.ts';
 
 /** A benchmark of single functions: a program of its own that prints lines `what: figures`. */
@@ -20,7 +21,10 @@ export function functionsOf(id: string, title: string, modes: Subject['modes']):
 
 function outputOf(file: string): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = endWithUs(
+      spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'] }),
+      'SIGTERM',
+    );
     let out = '';
     let err = '';
     child.stdout.on('data', (text) => {

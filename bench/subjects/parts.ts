@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { measure } from '../measure.ts';
 import { inboundWith } from '../peers/countersign-inbound.ts';
+import { removeFolder, temporaryFolder } from '../processes.ts';
 import type { Result, Subject } from '../subject.ts';
 
 const entry = join(import.meta.dirname, '../../sidecar/bin/enforcing.ts');
@@ -33,7 +33,7 @@ export const parts: Subject = {
   id: 'parts',
   modes: ['quick', 'usual', 'full'],
   async run({ stage, mode }): Promise<Result> {
-    const folder = await mkdtemp(join(tmpdir(), 'countersign-profile-'));
+    const folder = await temporaryFolder();
     try {
       const peer = inboundWith('parts', 'inbound, traced', {
         command: [
@@ -77,7 +77,7 @@ export const parts: Subject = {
         data: { total: sample.cpu, parts: data },
       };
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      removeFolder(folder);
     }
   },
 };
