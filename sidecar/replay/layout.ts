@@ -37,21 +37,17 @@ export const atNextPage = region(1);
 export const atPageCount = region(1);
 /** Every `created` up to this second is refused: its bucket may be forgotten. */
 export const atHorizon = region(1);
-/** Entries in the memory. */
-export const atTotal = region(1);
 /** Entries of callers beyond what each is guaranteed, and how many those may be. */
 export const atBorrowed = region(1);
 export const atGuarantee = region(1);
 /** 1 once the memory has been handed over. */
 export const atClosed = region(1);
-/** Nonces admitted, counted for ever (it wraps): what tells an idle memory from a busy one. */
-export const atAdmitted = region(1);
 export const atCallerCount = region(1);
 export const atKidCount = region(1);
 export const atSecret = region(4);
 /** One free list for each size of block. */
 export const atFreeBlocks = region(blockClasses);
-/** A cache line each. */
+/** Per partition, a cache line each: its lock, and the nonces it ever admitted (it wraps). */
 export const lineWords = 16;
 words.next = Math.ceil(words.next / lineWords) * lineWords;
 export const atLocks = region(partitions * lineWords);

@@ -1,6 +1,5 @@
 import { KeyedHash, type Prefix } from './keyed-hash.ts';
 import {
-  atAdmitted,
   atAllocatorLock,
   atBorrowed,
   atBucketCallers,
@@ -15,7 +14,6 @@ import {
   atLocks,
   atMinutes,
   atSecret,
-  atTotal,
   bucketSeconds,
   callerWords,
   kidWords,
@@ -121,8 +119,9 @@ export class ReplayMemory {
     const key = this.#kids.get(kid) ?? this.#learn(kid);
     if (key === undefined) return 'unmarked';
     const words = this.#words;
-    if (created <= Atomics.load(words, key.at + 1) >>> 0) return 'lost';
-    if (created > Atomics.load(words, key.at) >>> 0) return 'unmarked';
+    // Marks only rise: whoever reads an older one refuses more, not less.
+    if (created <= (words[key.at + 1] as number) >>> 0) return 'lost';
+    if (created > (words[key.at] as number) >>> 0) return 'unmarked';
 
     const hash = this.#hash;
     hash.hash(key.prefix, nonce);
@@ -131,31 +130,33 @@ export class ReplayMemory {
     const lockAt = atLocks + partitionOf(w1) * lineWords;
     lock(words, lockAt);
     const admission = this.#admit(key.caller, created, w0, w1, w2, w3);
+    if (admission === 'fresh') words[lockAt + 1]!++;
     unlock(words, lockAt);
     return admission;
   }
 
-  /** Under the lock of the partition. */
+  /**
+   * Under the lock of the partition: whoever closes the memory or forgets a bucket takes that as well, once it has said
+   * so, and thus plain reads see it. What other partitions count too is added up atomically.
+   */
   #admit(caller: number, created: number, w0: number, w1: number, w2: number, w3: number): Admission {
     const words = this.#words;
-    if (Atomics.load(words, atClosed) !== 0 || created <= Atomics.load(words, atHorizon) >>> 0) return 'lost';
+    if (words[atClosed] !== 0 || created <= (words[atHorizon] as number) >>> 0) return 'lost';
     const bucket = this.#bucket(Math.floor(created / bucketSeconds));
     if (bucket < 0) return 'full';
     if (this.#store.find(bucket, w0, w1, w2, w3)) return 'replayed';
 
     const countAt = atCallers + caller * callerWords;
-    const guarantee = Atomics.load(words, atGuarantee);
-    const borrows = Atomics.load(words, countAt) >= guarantee;
+    const guarantee = words[atGuarantee] as number;
+    const borrows = (words[countAt] as number) >= guarantee;
     if (borrows) {
-      const common = Atomics.load(words, atCapacity) - guarantee * Math.max(1, this.callers.count);
-      if (Atomics.load(words, atBorrowed) >= common) return 'full';
+      const common = (words[atCapacity] as number) - guarantee * Math.max(1, this.callers.count);
+      if ((words[atBorrowed] as number) >= common) return 'full';
     }
     if (!this.#store.insert(bucket, w0, w1, w2, w3)) return 'full';
     if (borrows) Atomics.add(words, atBorrowed, 1);
     Atomics.add(words, countAt, 1);
     Atomics.add(words, atBucketCallers + bucket * mostCallers + caller, 1);
-    Atomics.add(words, atTotal, 1);
-    Atomics.add(words, atAdmitted, 1);
     return 'fresh';
   }
 
@@ -172,7 +173,7 @@ export class ReplayMemory {
   /** The bucket of a minute, a new one if need be; -1 when there is none. */
   #bucket(minute: number): number {
     const guess = this.#bucketOf[minute & (mostBuckets - 1)] as number;
-    if (Atomics.load(this.#minutes, guess) === minute) return guess;
+    if (this.#minutes[guess] === minute) return guess;
     lock(this.#words, atAllocatorLock);
     let bucket = this.#minutes.indexOf(minute);
     if (bucket < 0) bucket = this.#minutes.indexOf(-1);
@@ -279,7 +280,6 @@ export class ReplayMemory {
     for (let caller = 0; caller < this.callers.count; caller++) {
       const count = Atomics.exchange(words, atBucketCallers + bucket * mostCallers + caller, 0);
       Atomics.sub(words, atCallers + caller * callerWords, count);
-      Atomics.sub(words, atTotal, count);
     }
     Atomics.store(this.#minutes, bucket, -1);
     this.#forgetting = -1;
@@ -298,12 +298,18 @@ export class ReplayMemory {
 
   /** Nonces remembered. */
   get entries(): number {
-    return Atomics.load(this.#words, atTotal);
+    let total = 0;
+    for (let caller = 0; caller < this.callers.count; caller++)
+      total += Atomics.load(this.#words, atCallers + caller * callerWords);
+    return total;
   }
 
   /** Nonces ever admitted, modulo 2^32. */
   get admitted(): number {
-    return Atomics.load(this.#words, atAdmitted) >>> 0;
+    let total = 0;
+    for (let partition = 0; partition < partitions; partition++)
+      total += Atomics.load(this.#words, atLocks + partition * lineWords + 1);
+    return total >>> 0;
   }
 
   /** Bytes that the nonces take. */
@@ -371,7 +377,6 @@ export class ReplayMemory {
       if (caller < 0) continue;
       words[atBucketCallers + bucket * mostCallers + caller]! += count;
       words[atCallers + caller * callerWords]! += count;
-      words[atTotal]! += count;
     }
     this.#share();
   }
