@@ -18,6 +18,7 @@ import {
 } from '../http1/socket.ts';
 import type { Pipeline } from './pipeline.ts';
 import { RequestBody } from './request-body.ts';
+import { Turns } from './turns.ts';
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
 
@@ -29,7 +30,10 @@ const resetMs = 20;
 const lingerMs = 2_000;
 const lingerBytes = 16 * 1024 * 1024;
 
-/** A connection on which requests arrive: finds heads and bodies in it, one request at a time. */
+/**
+ * A connection on which requests arrive: finds heads and bodies in it. One request follows the other, but safe ones
+ * without a body, which run side by side.
+ */
 export class Downstream implements SocketOwner, Timed {
   readonly socket: OwnedSocket;
   readonly pipeline: Pipeline;
@@ -37,13 +41,15 @@ export class Downstream implements SocketOwner, Timed {
   readonly route: string | undefined;
   bodyBuffer: Buffer | undefined = undefined;
   deadline: number;
-  exchange: Exchange | undefined = undefined;
+  readonly turns: Turns;
   /** The peer has sent its FIN. */
   readEnded = false;
   state: State = 'head';
   requests = 0;
   /** The present request has been put back once. */
   wasSuspended = false;
+  /** What follows may begin beside what is under way. */
+  #readsAhead = false;
   /** Bytes that are read but not used yet: a part of a head, or what follows the present request. */
   #stash: Buffer | undefined = undefined;
   /** No more of the body is to be read for now. */
@@ -67,6 +73,7 @@ export class Downstream implements SocketOwner, Timed {
     this.route = route;
     this.deadline = coarseNow() + pipeline.timeouts.idle;
     this.socket = adopt(accepted, this) as OwnedSocket;
+    this.turns = new Turns(this.socket);
   }
 
   /** Serves an accepted connection; undefined when it is gone already. */
@@ -95,6 +102,11 @@ export class Downstream implements SocketOwner, Timed {
   }
   #peerAddress: string | undefined = undefined;
 
+  /** The exchange whose response leaves next. */
+  get exchange(): Exchange | undefined {
+    return this.turns.front;
+  }
+
   onBytes(buffer: Buffer, length: number): boolean {
     const more = this.#take(buffer, length);
     this.#stopped = !more;
@@ -117,6 +129,7 @@ export class Downstream implements SocketOwner, Timed {
         this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
         return this.exchange?.tunnelUp(buffer, 0, length) ?? false;
       case 'busy':
+        if (this.#readsAhead) break;
         this.#keep(buffer, 0, length);
         return false;
       default:
@@ -133,11 +146,11 @@ export class Downstream implements SocketOwner, Timed {
       buffer.copy(assemblyBuffer, stash.length, 0, length);
       this.#use(assemblyBuffer, 0, stash.length + length);
     }
-    return this.#wantsMore;
+    return this.#wantsMore();
   }
 
-  get #wantsMore(): boolean {
-    return !this.#blocked && (this.#stash === undefined || this.state === 'head');
+  #wantsMore(): boolean {
+    return !this.#blocked && (this.#stash === undefined || this.state === 'head' || this.#readsAhead);
   }
 
   /** Uses up a range of bytes; what cannot be used yet is kept. */
@@ -149,7 +162,7 @@ export class Downstream implements SocketOwner, Timed {
       if (this.state === 'head') {
         if (!this.#head()) break;
       } else if (this.#body !== undefined) this.#useBody(this.#body);
-      else break;
+      else if (this.state !== 'busy' || !this.#readsAhead || !this.#headAhead()) break;
     }
     if (this.#at < this.#end && this.state !== 'linger' && this.state !== 'closed') {
       this.#keep(this.#buffer, this.#at, this.#end);
@@ -162,8 +175,8 @@ export class Downstream implements SocketOwner, Timed {
     this.#stash = this.#stash === undefined ? piece : Buffer.concat([this.#stash, piece]);
   }
 
-  /** Takes one head off the bytes; false when it is not complete yet. */
-  #head(): boolean {
+  /** Where the head that begins at `#at` ends; -1 when it is not complete yet. */
+  #headEnd(): number {
     if (!isShared(this.#buffer)) {
       // Behind a body: heads are parsed in the memory of llhttp only.
       const { length } = assemblyBuffer;
@@ -178,12 +191,19 @@ export class Downstream implements SocketOwner, Timed {
     // RFC 9112 §2.2: empty lines before a request line are ignored.
     while (start + 1 < this.#end && buffer[start] === 0x0d && buffer[start + 1] === 0x0a) start += 2;
     this.#at = start;
-    if (start === this.#end) return false;
+    if (start === this.#end) return -1;
+    const blank = buffer.indexOf(crlfcrlf, start);
+    return blank < 0 || blank + 4 > this.#end ? -1 : blank + 4;
+  }
+
+  /** Takes one head off the bytes; false when it is not complete yet. */
+  #head(): boolean {
     const { limits } = this.pipeline;
-    let blank = buffer.indexOf(crlfcrlf, start);
-    if (blank >= this.#end) blank = -1;
-    const end = blank + 4;
-    if (blank < 0 || end > this.#end) {
+    const end = this.#headEnd();
+    const start = this.#at;
+    const buffer = this.#buffer;
+    if (end < 0) {
+      if (start === this.#end) return false;
       this.#headBegan();
       if (this.#end - start > limits.head) this.#refuse(headTooLarge(limits.head));
       else if (hasBareLineEnd(buffer, start, this.#end)) {
@@ -201,18 +221,48 @@ export class Downstream implements SocketOwner, Timed {
       return true;
     }
     const refusal = frameRequest(head, this.pipeline.absoluteFormReplacesHost);
-    if (refusal !== undefined) {
-      this.#refuse(refusal);
-      return true;
+    if (refusal !== undefined) this.#refuse(refusal);
+    else this.#begin(head, start, end);
+    return true;
+  }
+
+  /**
+   * Takes the next head while others are under way, if it may run beside them; whatever else comes, faults included,
+   * waits until its turn has come. False when nothing was taken.
+   */
+  #headAhead(): boolean {
+    const { limits } = this.pipeline;
+    const end = this.#headEnd();
+    const start = this.#at;
+    if (end < 0) {
+      this.#readsAhead = this.#end - start <= limits.head;
+      return false;
     }
+    const head =
+      end - start > limits.head ? undefined : parseRequestHead(this.#buffer, start, end, limits.headers);
+    if (
+      head === undefined ||
+      'error' in head ||
+      frameRequest(head, this.pipeline.absoluteFormReplacesHost) !== undefined ||
+      !head.isSafe ||
+      head.close
+    ) {
+      this.#readsAhead = false;
+      return false;
+    }
+    this.#begin(head, start, end);
+    return true;
+  }
+
+  #begin(head: RequestHead, start: number, end: number): void {
     this.#headStart = start;
     this.#at = end;
     this.state = 'busy';
     this.#headDeadline = Number.POSITIVE_INFINITY;
     this.deadline = Number.POSITIVE_INFINITY;
     this.requests++;
+    this.#readsAhead = head.isSafe && !head.close && !this.pipeline.draining && this.turns.hasRoom();
     this.pipeline.onRequest(this, head);
-    return true;
   }
 
   #headBegan(): void {
@@ -224,9 +274,14 @@ export class Downstream implements SocketOwner, Timed {
   /** Puts the request whose head was just read back until `resume()`: it is then read again. */
   suspend(): void {
     this.#at = this.#headStart;
+    this.requests--;
+    if (this.exchange !== undefined) {
+      // It only ran ahead: it comes again when it is alone.
+      this.#readsAhead = false;
+      return;
+    }
     this.#blocked = true;
     this.wasSuspended = true;
-    this.requests--;
     this.state = 'head';
   }
 
@@ -243,12 +298,12 @@ export class Downstream implements SocketOwner, Timed {
         this.#use(assemblyBuffer, 0, stash.length);
       } else this.#use(stash, 0, stash.length);
     }
-    if (this.#awaitsNothing) this.end();
-    else if (this.#wantsMore || this.state === 'tunnel') this.#readOn();
+    if (this.#awaitsNothing()) this.end();
+    else if (this.#wantsMore() || this.state === 'tunnel') this.#readOn();
   }
 
   /** Whether all that the peer has sent, up to its FIN, is answered. */
-  get #awaitsNothing(): boolean {
+  #awaitsNothing(): boolean {
     return this.readEnded && this.state === 'head' && !this.#blocked && this.#stash === undefined;
   }
 
@@ -345,11 +400,38 @@ export class Downstream implements SocketOwner, Timed {
     this.#readOn();
   }
 
-  /** The answer to the present request is complete. */
-  finish(close: boolean): void {
-    this.exchange = undefined;
-    if (this.state === 'closed') return;
-    if (this.state === 'body' || this.state === 'collect' || close || this.pipeline.draining) {
+  /** Whether the connection ends behind this exchange, whatever its messages say. */
+  endsBehind(exchange: Exchange): boolean {
+    return (
+      (this.pipeline.draining || (this.readEnded && this.#stash === undefined)) && this.turns.isLast(exchange)
+    );
+  }
+
+  /** The answer to a request is complete: sent, or kept until its turn has come. */
+  finish(exchange: Exchange, close: boolean): void {
+    exchange.closes = close;
+    if (exchange !== this.exchange || this.state === 'closed') return;
+    let done = exchange;
+    for (;;) {
+      const next = this.turns.next();
+      if (done.closes || (next === undefined && this.pipeline.draining)) break;
+      if (next === undefined) {
+        this.#goOn();
+        return;
+      }
+      if (next.held === undefined) {
+        next.onTurn();
+        return;
+      }
+      this.turns.send(next, next.held);
+      done = next;
+    }
+    this.end();
+  }
+
+  /** Nothing is under way any more: the next request may come. */
+  #goOn(): void {
+    if (this.state === 'body' || this.state === 'collect') {
       this.end();
       return;
     }
@@ -362,11 +444,11 @@ export class Downstream implements SocketOwner, Timed {
     else this.#readOn();
   }
 
-  /** Sends a whole response of our own and goes on, or closes, as it says. */
-  answer(response: string, close: boolean): void {
+  /** Answers a request with a whole response of our own, and goes on, or closes, as it says. */
+  answer(exchange: Exchange, response: string, close: boolean): void {
     if (this.state === 'closed') return;
-    this.socket.write(response, 'latin1');
-    this.finish(close);
+    this.turns.send(exchange, response);
+    this.finish(exchange, close);
   }
 
   /** Closes in both directions, but reads on for a while: a reset would take our answer back. */
@@ -379,6 +461,8 @@ export class Downstream implements SocketOwner, Timed {
     this.#blocked = false;
     // What is written has the time of an idle connection to leave: only then does the lingering begin.
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.turns.flush();
+    for (const exchange of this.turns.clear()) exchange.onDownstreamClosed();
     this.socket.end(() => {
       this.deadline = coarseNow() + lingerMs;
     });
@@ -388,8 +472,8 @@ export class Downstream implements SocketOwner, Timed {
   #refuse(refusal: Refusal): void {
     const requestId = this.pipeline.onMalformed(this, refusal);
     this.#at = this.#end;
-    this.state = 'busy';
-    this.answer(problemResponse(refusal.reason, refusal.detail, requestId, true, true), true);
+    this.socket.write(problemResponse(refusal.reason, refusal.detail, requestId, true, true), 'latin1');
+    this.end();
   }
 
   onDeadline(): void {
@@ -449,6 +533,7 @@ export class Downstream implements SocketOwner, Timed {
   /** The first byte brings the reset of a client that has gone, the second one finds it: reads have ended. */
   #probe(): void {
     const { exchange } = this;
+    this.turns.flush();
     exchange?.probeDownstream();
     setTimeout(() => {
       if (exchange !== undefined && this.exchange === exchange) exchange.probeDownstream();
@@ -466,15 +551,14 @@ export class Downstream implements SocketOwner, Timed {
   }
 
   onClosed(): void {
-    const { exchange } = this;
+    const exchanges = this.turns.clear();
     this.state = 'closed';
-    this.exchange = undefined;
     this.bodyBuffer = undefined;
     this.#stash = undefined;
     this.#body = undefined;
     this.#onCollected = undefined;
     unwatch(this);
-    this.pipeline.onClosed(this, exchange);
-    exchange?.onDownstreamClosed();
+    this.pipeline.onClosed(this, exchanges[0]);
+    for (const exchange of exchanges) exchange.onDownstreamClosed();
   }
 }

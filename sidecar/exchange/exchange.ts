@@ -47,7 +47,9 @@ export class Exchange {
   readonly path: string;
   readonly minorVersion: number;
   readonly upgrade: boolean;
+  /** Monotonic milliseconds, as `endedAtMs`. */
   readonly startedAtMs = performance.now();
+  endedAtMs = 0;
   verdict: Verdict | { readonly refused: Reason; readonly detail: string } | undefined = undefined;
   disposition: 'forwarded' | 'refused' = 'forwarded';
   caller: string | undefined = undefined;
@@ -60,7 +62,15 @@ export class Exchange {
   requestEnded = true;
   resent = false;
   isTunnel = false;
-  #close: boolean;
+  /**
+   * Sends the request once more, by itself and newly signed: so it may leave together with others on one connection,
+   * where they can be in its way.
+   */
+  sendAnew: (() => void) | undefined = undefined;
+  /** A whole response that waits until its turn has come. */
+  held: string | undefined = undefined;
+  /** The connection of the caller ends behind this response. */
+  closes = false;
   #ended = false;
   #upstream: Upstream | undefined = undefined;
   #hosts: readonly UpstreamHost[] = [];
@@ -84,8 +94,8 @@ export class Exchange {
     this.path = head.path;
     this.minorVersion = head.minorVersion;
     this.upgrade = head.upgrade;
-    this.#close = head.close;
-    downstream.exchange = this;
+    this.closes = head.close;
+    downstream.turns.begin(this);
   }
 
   /** The head as it was sent, until the response has begun. */
@@ -146,7 +156,36 @@ export class Exchange {
       });
       return;
     }
-    this.#sendTo(host.take(), typeof this.#compose === 'string' ? this.#compose : this.#compose(host));
+    const head = typeof this.#compose === 'string' ? this.#compose : this.#compose(host);
+    if (this.sendAnew !== undefined && host.departures?.areWorthIt() === true) {
+      this.#sentHead = head;
+      host.departures.join(this);
+    } else this.#sendTo(host.take(), head);
+  }
+
+  /** The request leaves by itself after all. */
+  departAlone(upstream: Upstream): void {
+    this.#sendTo(upstream, this.#sentHead);
+  }
+
+  /** The request leaves together with others, which share its connection. */
+  departOn(upstream: Upstream): void {
+    this.#upstream = upstream;
+  }
+
+  /** Its place behind others came to nothing: it is sent anew, by itself. */
+  onDisplaced(): void {
+    const { sendAnew } = this;
+    this.#upstream = undefined;
+    this.sendAnew = undefined;
+    // Whoever displaces it is in the midst of other work.
+    setImmediate(() => {
+      if (!this.#ended) sendAnew?.();
+    });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   #sendTo(upstream: Upstream, head: string): void {
@@ -222,7 +261,7 @@ export class Exchange {
 
   /** The body of the request cannot be completed: what has been passed on of it must not look whole. */
   onRequestBroken(refusal: Refusal): void {
-    this.#upstream?.abort();
+    this.#upstream?.abort(this);
     this.#upstream = undefined;
     if (this.#responseStarted) {
       this.#recordRefusal(refusal);
@@ -234,8 +273,7 @@ export class Exchange {
   /** Answers with a problem of our own. */
   refuse(refusal: Refusal, close = false): void {
     this.#recordRefusal(refusal);
-    const closing =
-      close || this.#close || !this.requestEnded || this.side.draining || this.downstream.readEnded;
+    const closing = close || this.closes || !this.requestEnded || this.downstream.endsBehind(this);
     const response = problemResponse(
       refusal.reason,
       refusal.detail,
@@ -245,7 +283,7 @@ export class Exchange {
     );
     this.status = Number(response.slice(9, 12));
     this.#end();
-    this.downstream.answer(response, closing);
+    this.downstream.answer(this, response, closing);
   }
 
   #recordRefusal(refusal: Refusal): void {
@@ -258,10 +296,26 @@ export class Exchange {
   }
 
   onInterim(head: ResponseHead): void {
-    if (this.minorVersion === 0) return;
+    // Before its turn nobody can be told; whoever wants the response loses nothing by it.
+    if (this.minorVersion === 0 || this.downstream.exchange !== this) return;
+    this.downstream.turns.flush();
     const lines = head.keptLines(this.side.responseDrop, head.hopByHop);
     const interim = `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}\r\n`;
     if (!this.downstream.socket.write(interim, 'latin1')) this.#upstream?.block();
+  }
+
+  /**
+   * Whether a response can be passed on now: in its turn any, before it only one that can be kept.
+   *
+   * @param wholeBytes of a body that is there as a whole; otherwise Infinity
+   */
+  takes(wholeBytes: number): boolean {
+    return wholeBytes <= smallBytes || this.downstream.exchange === this;
+  }
+
+  /** Its turn to answer has come. */
+  onTurn(): void {
+    this.#upstream?.proceed();
   }
 
   /**
@@ -270,7 +324,7 @@ export class Exchange {
   onResponse(head: ResponseHead, whole: boolean, buffer: Buffer, start: number, end: number): void {
     const refusal = this.side.onResponse(this, head);
     if (refusal !== undefined) {
-      this.#upstream?.abort();
+      this.#upstream?.abort(this);
       this.#upstream = undefined;
       this.refuse(refusal);
       return;
@@ -282,20 +336,21 @@ export class Exchange {
     const old = this.minorVersion === 0;
     const framing: SentFraming =
       head.body === 'none' || head.body === 'length' ? head.body : old ? 'until-close' : 'chunked';
-    if (framing === 'until-close' || !this.requestEnded || this.side.draining || this.downstream.readEnded) {
-      this.#close = true;
+    if (framing === 'until-close' || !this.requestEnded || this.downstream.endsBehind(this)) {
+      this.closes = true;
     }
     const text =
       `HTTP/1.1 ${head.statusAndPhrase}\r\n` +
       head.keptLines(this.side.responseDrop, head.hopByHop) +
       this.side.responseLines(this) +
       (framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : '') +
-      (this.#close ? 'Connection: close\r\n\r\n' : old ? 'Connection: keep-alive\r\n\r\n' : '\r\n');
-    const { socket } = this.downstream;
+      (this.closes ? 'Connection: close\r\n\r\n' : old ? 'Connection: keep-alive\r\n\r\n' : '\r\n');
+    const { socket, turns } = this.downstream;
     if (whole && end - start <= smallBytes) {
-      socket.write(start === end ? text : text + buffer.latin1Slice(start, end), 'latin1');
+      turns.send(this, start === end ? text : text + buffer.latin1Slice(start, end));
       return;
     }
+    turns.flush();
     socket.write(text, 'latin1');
     this.#responseWriter = new BodyWriter(socket, framing, head.contentLength);
     if (whole) this.#responseWriter.write(buffer, start, end);
@@ -313,9 +368,13 @@ export class Exchange {
 
   /** The response has been passed on as a whole. */
   onResponseComplete(): void {
+    const { host } = this.#upstream as Upstream;
     this.#upstream = undefined;
     this.#end();
-    this.downstream.finish(this.#close);
+    if (this.sendAnew !== undefined) {
+      host.departures?.onAnswer(this.endedAtMs - this.startedAtMs, this.#responseWriter === undefined);
+    }
+    this.downstream.finish(this, this.closes);
   }
 
   onDownstreamDrain(): void {
@@ -337,6 +396,10 @@ export class Exchange {
     this.#upstream = undefined;
     if (this.isTunnel) {
       this.downstream.socket.destroySoon();
+      return;
+    }
+    if (upstream.isShared && !upstream.answered && !upstream.timedOut) {
+      this.onDisplaced();
       return;
     }
     if (!upstream.connected && !this.resent) {
@@ -378,13 +441,13 @@ export class Exchange {
     const upstream = this.#upstream;
     this.#upstream = undefined;
     if (this.isTunnel) upstream?.socket.destroySoon();
-    else upstream?.abort();
+    else upstream?.abort(this);
     this.#end();
   }
 
   /** Ends both sides at once. */
   abort(): void {
-    this.#upstream?.abort();
+    this.#upstream?.abort(this);
     this.#upstream = undefined;
     this.downstream.abort();
   }
@@ -443,6 +506,7 @@ export class Exchange {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.endedAtMs = performance.now();
     this.side.onEnd(this);
   }
 }

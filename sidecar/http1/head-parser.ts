@@ -1,7 +1,9 @@
 import { identify, isDisguised } from './field-identity.ts';
 import { type FieldLines, mostFields } from './field-lines.ts';
 import { disguisedId } from './field-names.ts';
+import { frameRequest } from './framing.ts';
 import {
+  assemblyBuffer,
   errorReason,
   llhttpError,
   memory,
@@ -116,6 +118,20 @@ export function parseRequestHead(
 function methodIn(text: string, length: number): string {
   for (const method of usualMethods) if (method.length === length && text.startsWith(method)) return method;
   return text.slice(0, length);
+}
+
+/**
+ * A head that was composed here, once more as it was when it came: the thread's one RequestHead again.
+ *
+ * @throws {Error} when it is none: then it was not composed here
+ */
+export function reparsed(text: string): RequestHead {
+  const length = assemblyBuffer.latin1Write(text);
+  const head = parseRequestHead(assemblyBuffer, 0, length, mostFields);
+  if ('error' in head) throw new Error(`a head that was sent can't be parsed: ${head.words}`);
+  const refusal = frameRequest(head, false);
+  if (refusal !== undefined) throw new Error(`a head that was sent is not well framed: ${refusal.detail}`);
+  return head;
 }
 
 /** As `parseRequestHead`, for a response. */

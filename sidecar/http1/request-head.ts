@@ -45,6 +45,15 @@ export class RequestHead extends FieldLines implements SignableRequest {
     return this.body === 'chunked' || (this.body === 'length' && this.contentLength > 0);
   }
 
+  /**
+   * Whether the request is its head alone and may be made twice without harm: such requests may share a connection
+   * with others that are under way (RFC 9110 §9.2.1, RFC 9112 §9.3.2).
+   */
+  get isSafe(): boolean {
+    const { method } = this;
+    return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && !this.hasBody && !this.upgrade;
+  }
+
   /** A head of its own, for work that outlives the current turn of the event loop. */
   copy(): RequestHead {
     const copy = Object.create(RequestHead.prototype) as RequestHead;

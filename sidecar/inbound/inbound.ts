@@ -74,7 +74,7 @@ export class Inbound implements Pipeline, Side {
     this.#parts = parts;
     this.limits = limits;
     this.timeouts = timeouts;
-    this.#app = [new UpstreamHost(inbound.app.host, inbound.app.port, timeouts)];
+    this.#app = [new UpstreamHost(inbound.app.host, inbound.app.port, timeouts, false)];
   }
 
   onRequest(downstream: Downstream, head: RequestHead): void {
@@ -263,7 +263,7 @@ export class Inbound implements Pipeline, Side {
       kid: exchange.kid,
       skewSeconds: exchange.skewSeconds,
       startedAtMs: exchange.startedAtMs,
-      endedAtMs: performance.now(),
+      endedAtMs: exchange.endedAtMs,
       verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
       disposition: exchange.disposition,
       status: exchange.status,

@@ -39,7 +39,8 @@ export class Callees {
         name: service.name,
         hosts: service.hosts.map((address) => {
           const at = `${address} ${service.inbound}`;
-          const host = this.#hosts.get(at) ?? new UpstreamHost(address, service.inbound, this.#timeouts);
+          const host =
+            this.#hosts.get(at) ?? new UpstreamHost(address, service.inbound, this.#timeouts, true);
           hosts.set(at, host);
           return host;
         }),

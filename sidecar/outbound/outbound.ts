@@ -6,6 +6,7 @@ import { Exchange, type Side } from '../exchange/exchange.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { fieldId } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
+import { reparsed } from '../http1/head-parser.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -74,6 +75,8 @@ export class Outbound implements Pipeline, Side {
     }
     exchange.callee = callee.name;
     exchange.verdict = { allowed: true, rule: '' };
+    if (head.isSafe)
+      exchange.sendAnew = () => this.#send(exchange, reparsed(exchange.sentHead), callee, undefined);
     if (!head.hasBody) this.#send(exchange, head, callee, undefined);
     else if (
       head.body === 'length' &&
@@ -214,7 +217,7 @@ export class Outbound implements Pipeline, Side {
       path: exchange.path,
       kid: exchange.kid,
       startedAtMs: exchange.startedAtMs,
-      endedAtMs: performance.now(),
+      endedAtMs: exchange.endedAtMs,
       verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
       disposition: exchange.disposition,
       status: exchange.status,

@@ -1,4 +1,5 @@
 import { coarseNow } from '../http1/deadlines.ts';
+import { Departures } from './departures.ts';
 import { Upstream } from './upstream.ts';
 
 const firstBackOffMs = 500;
@@ -20,12 +21,16 @@ export class UpstreamHost {
   readonly port: number;
   /** Requests under way. */
   inFlight = 0;
+  /** With what requests that may share a connection leave; undefined where each has one of its own. */
+  readonly departures: Departures | undefined;
   readonly #timeouts: UpstreamTimeouts;
   readonly #idle: Upstream[] = [];
   #backOffMs = 0;
   #setAsideUntil = 0;
 
-  constructor(address: string, port: number, timeouts: UpstreamTimeouts) {
+  /** @param shared whether requests may share a connection: the peer is a sidecar, which runs them side by side */
+  constructor(address: string, port: number, timeouts: UpstreamTimeouts, shared: boolean) {
+    this.departures = shared ? new Departures(this) : undefined;
     this.address = address;
     this.port = port;
     this.#timeouts = timeouts;

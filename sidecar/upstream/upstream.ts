@@ -38,6 +38,8 @@ export class Upstream implements SocketOwner, Timed {
   timedOut = false;
   /** Coarse time in ms after which the connection must not be used again: peers close idle ones. */
   reusableUntil = 0;
+  /** Whether several requests left on it together since it lay ready. */
+  isShared = false;
   readonly #timeouts: UpstreamTimeouts;
   #stash: Buffer | undefined = undefined;
   #remaining = 0;
@@ -48,6 +50,12 @@ export class Upstream implements SocketOwner, Timed {
   #blocked = false;
   #stopped = false;
   #readEnded = false;
+  /** Exchanges whose responses follow the present one, in this order. */
+  #behind: Exchange[] | undefined = undefined;
+  /** Responses may come that nobody waits for any more: no further request must meet them. */
+  #spoiled = false;
+  /** The response that has begun to come waits until its turn has come. */
+  #suspended = false;
 
   constructor(host: UpstreamHost, timeouts: UpstreamTimeouts) {
     this.host = host;
@@ -65,6 +73,38 @@ export class Upstream implements SocketOwner, Timed {
     this.#keepAlive = true;
     this.host.inFlight++;
     if (this.connected) this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** Begins several exchanges at once: their requests leave in one write, their responses come in the same order. */
+  share(exchanges: readonly [Exchange, ...Exchange[]]): void {
+    const [first, ...others] = exchanges;
+    this.begin(first);
+    this.#behind = others;
+    this.isShared = true;
+    this.host.inFlight += others.length;
+    let heads = '';
+    for (const exchange of exchanges) {
+      exchange.departOn(this);
+      heads += exchange.sentHead;
+    }
+    this.socket.write(heads, 'latin1');
+    this.awaitResponse();
+  }
+
+  /** Whether an exchange still waits for the responses before its own. */
+  keepsWaiting(exchange: Exchange): boolean {
+    return this.#behind?.includes(exchange) ?? false;
+  }
+
+  /** Has those that wait behind the present exchange sent anew. What comes for them here is nobody's then. */
+  disband(): void {
+    const behind = this.#behind;
+    this.#behind = undefined;
+    if (behind === undefined || behind.length === 0) return;
+    this.#spoiled = true;
+    this.host.inFlight -= behind.length;
+    this.host.departures?.onDelay();
+    for (const exchange of behind) exchange.onDisplaced();
   }
 
   /** The request is complete: from here on the first byte of the response is due. */
@@ -95,7 +135,7 @@ export class Upstream implements SocketOwner, Timed {
         // Nobody asked: what comes now would be taken for the answer to the next request.
         this.close();
     }
-    this.#stopped = this.#blocked;
+    this.#stopped = this.#blocked || this.#suspended;
     return !this.#stopped;
   }
 
@@ -134,6 +174,7 @@ export class Upstream implements SocketOwner, Timed {
         this.#fail(fault);
         return;
       }
+      const headStart = at;
       at = headEnd;
       if (head.status === 101) {
         if (!exchange.upgrade) {
@@ -147,24 +188,56 @@ export class Upstream implements SocketOwner, Timed {
         if (at < end) exchange.tunnelDown(from, at, end);
         return;
       }
-      if (head.status < 200) exchange.onInterim(head);
-      else {
-        this.#begin(head, exchange, from, at, end);
+      if (head.status < 200) {
+        exchange.onInterim(head);
+        continue;
+      }
+      const bodyBytes = wholeBody(head, end - at);
+      if (!exchange.takes(bodyBytes)) {
+        this.#suspended = true;
+        this.deadline = Number.POSITIVE_INFINITY;
+        this.#stash = Buffer.from(from.subarray(headStart, end));
         return;
+      }
+      this.#noteHead(head);
+      if (bodyBytes === Number.POSITIVE_INFINITY) {
+        this.#beginBody(head, exchange, from, at, end);
+        return;
+      }
+      const bodyEnd = at + bodyBytes;
+      exchange.onResponse(head, true, from, at, bodyEnd);
+      at = bodyEnd;
+      // Whoever is told of the end may put another head together there.
+      const rest = from === assemblyBuffer && at < end ? Buffer.from(from.subarray(at, end)) : undefined;
+      this.#finish(at < end);
+      if (rest !== undefined) {
+        rest.copy(assemblyBuffer);
+        at = 0;
+        end = rest.length;
       }
     }
   }
 
-  #begin(head: ResponseHead, exchange: Exchange, from: Buffer, at: number, end: number): void {
+  /** The turn of its exchange has come: a response that waited for it is passed on. */
+  proceed(): void {
+    const stash = this.#stash;
+    if (!this.#suspended || stash === undefined) return;
+    this.#suspended = false;
+    this.#stash = undefined;
+    stash.copy(assemblyBuffer);
+    this.#heads(assemblyBuffer, stash.length);
+    if (!this.#blocked && this.state !== 'closed') this.resume();
+  }
+
+  #noteHead(head: ResponseHead): void {
     this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
     this.#keepAlive = !head.close && head.body !== 'until-close';
     this.#keepAliveMs = keepAliveHint(head);
-    if (head.body === 'none' || (head.body === 'length' && head.contentLength <= end - at)) {
-      const bodyEnd = head.body === 'none' ? at : at + head.contentLength;
-      exchange.onResponse(head, true, from, at, bodyEnd);
-      this.#finish(bodyEnd < end);
-      return;
-    }
+  }
+
+  #beginBody(head: ResponseHead, exchange: Exchange, from: Buffer, at: number, end: number): void {
+    // Who knows how long it goes on.
+    this.disband();
     this.state = 'body';
     this.#remaining = head.contentLength;
     this.#untilClose = head.body === 'until-close';
@@ -227,7 +300,14 @@ export class Upstream implements SocketOwner, Timed {
     if (exchange === undefined) return;
     this.exchange = undefined;
     this.host.inFlight--;
-    if (this.#keepAlive && !excess && !this.#readEnded && exchange.requestEnded) {
+    const goesOn = this.#keepAlive && !this.#spoiled && !this.#readEnded && exchange.requestEnded;
+    const next = goesOn ? this.#behind?.shift() : undefined;
+    if (next !== undefined) {
+      this.exchange = next;
+      this.answered = false;
+      this.awaitResponse();
+    } else if (goesOn && !excess) {
+      this.isShared = false;
       this.resume();
       this.state = 'idle';
       this.reused = true;
@@ -261,11 +341,23 @@ export class Upstream implements SocketOwner, Timed {
     this.state = 'closed';
     this.deadline = Number.POSITIVE_INFINITY;
     this.host.forget(this);
+    this.disband();
     this.socket.destroy();
   }
 
-  /** Ends a connection in the middle of an exchange, so that the peer cannot take the request for a whole one. */
-  abort(): void {
+  /**
+   * Ends a connection in the middle of an exchange, so that the peer cannot take the request for a whole one. Others
+   * that share it are sent anew.
+   *
+   * @param exchange which ends
+   */
+  abort(exchange = this.exchange): void {
+    if (this.#behind !== undefined && this.exchange !== undefined) {
+      const others = [this.exchange, ...this.#behind].filter((other) => other !== exchange);
+      this.host.inFlight -= this.#behind.length;
+      this.#behind = undefined;
+      for (const other of others) other.onDisplaced();
+    }
     if (this.exchange !== undefined) this.host.inFlight--;
     this.exchange = undefined;
     this.state = 'closed';
@@ -312,11 +404,20 @@ export class Upstream implements SocketOwner, Timed {
     this.state = 'closed';
     this.bodyBuffer = undefined;
     if (!this.connected && (exchange !== undefined || this.timedOut)) this.host.failed();
+    this.disband();
     if (exchange === undefined) return;
     this.exchange = undefined;
     this.host.inFlight--;
     exchange.onUpstreamLost(this, error);
   }
+}
+
+/** Bytes of a body that is there as a whole, of `available` bytes behind the head; otherwise Infinity. */
+function wholeBody(head: ResponseHead, available: number): number {
+  if (head.body === 'none') return 0;
+  return head.body === 'length' && head.contentLength <= available
+    ? head.contentLength
+    : Number.POSITIVE_INFINITY;
 }
 
 /** How long in ms the peer says it keeps the connection, less a second; Infinity when it does not say. */

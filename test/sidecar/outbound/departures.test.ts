@@ -1,0 +1,282 @@
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ok, onHead, rawApp } from '../../support/raw-app.ts';
+import { RawClient, type RawResponse } from '../../support/raw-http.ts';
+import { freePorts, type SidecarProcess, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
+
+const matrix = 'services:\n  npu-worker:\n    callers:\n      main-backend: [ "* /**" ]\n';
+
+/** A request as it came to the peer: on which connection, as which one there. */
+interface Arrival {
+  readonly path: string;
+  readonly method: string;
+  readonly nonce: string;
+  readonly connection: number;
+  /** How many requests came in the same read before it. */
+  readonly behind: number;
+}
+
+type Script = (arrival: Arrival, socket: Socket) => void;
+
+const answer: Script = ({ path }, socket) => void socket.write(ok(path));
+
+/** A burst of calls, one of each client. */
+interface Burst {
+  readonly paths: readonly string[];
+  /** By client. */
+  readonly responses: readonly Promise<RawResponse>[];
+}
+
+/** Main-backend's sidecar, whose callee the test plays itself. */
+class Stage {
+  readonly clients: RawClient[] = [];
+  /** Of the present burst. */
+  arrivals: Arrival[] = [];
+  script: Script = answer;
+  readonly #sidecar: SidecarProcess;
+  #onArrival: () => void = () => {};
+
+  private constructor(sidecar: SidecarProcess) {
+    this.#sidecar = sidecar;
+  }
+
+  static async open(t: Test): Promise<Stage> {
+    let stage: Stage | undefined;
+    let connections = 0;
+    const port = await rawApp(t, (socket) => {
+      socket.setNoDelay(true);
+      const connection = connections++;
+      let inThisRead = 0;
+      onHead(socket, (head) => {
+        if (inThisRead === 0) setImmediate(() => (inThisRead = 0));
+        const [, method, path] = /^(\S+) (\S+) /.exec(head) as unknown as [string, string, string];
+        const nonce = /nonce="([^"]+)"/.exec(head)?.[1] ?? '';
+        const arrival = { path, method, nonce, connection, behind: inThisRead++ };
+        if (stage === undefined) return;
+        stage.arrivals.push(arrival);
+        stage.script(arrival, socket);
+        stage.#onArrival();
+      });
+    });
+    const folder = await tempFolder(t);
+    const [outbound, inbound, admin] = (await freePorts(3)) as [number, number, number];
+    await writeFleet(
+      folder,
+      { 'npu-worker': { inbound: port, app: 1 }, 'main-backend': { inbound, app: 2 } },
+      matrix,
+    );
+    const sidecar = await startSidecar(t, {
+      phase: 'enforcing',
+      folder: join(folder, 'main-backend'),
+      service: 'main-backend',
+      ports: { outbound, inbound, admin },
+      app: 2,
+      further: 'timeouts: { response: 5s, drain: 5s }',
+    });
+    stage = new Stage(sidecar);
+    for (let i = 0; i < 40; i++) stage.clients.push(await RawClient.connect(t, outbound));
+    return stage;
+  }
+
+  /** Sends one request of each client, all there before the sidecar reads any. */
+  send(request: (path: string) => string): string[] {
+    this.arrivals = [];
+    this.#sidecar.child.kill('SIGSTOP');
+    const paths = this.clients.map((_, i) => `/call/${i}`);
+    for (const [i, client] of this.clients.entries()) client.write(request(paths[i] as string));
+    this.#sidecar.child.kill('SIGCONT');
+    return paths;
+  }
+
+  burst(request = get): Burst {
+    return { paths: this.send(request), responses: this.clients.map((client) => client.response()) };
+  }
+
+  /**
+   * Bursts until something has come about: requests share connections once the callee was quick for a while, which
+   * takes as long as it takes.
+   */
+  async burstUntil(isSo: () => boolean): Promise<Burst> {
+    for (;;) {
+      const burst = this.burst();
+      const happened = new Promise<void>((resolve) => {
+        this.#onArrival = () => isSo() && resolve();
+      });
+      await Promise.race([happened, Promise.all(burst.responses)]);
+      if (isSo()) return burst;
+    }
+  }
+
+  /** Those that came behind another one in the same read. */
+  get shared(): Arrival[] {
+    return this.arrivals.filter(({ behind }) => behind > 0);
+  }
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: npu-worker\r\n\r\n`;
+const post = (path: string) => `POST ${path} HTTP/1.1\r\nHost: npu-worker\r\nContent-Length: 2\r\n\r\nhi`;
+
+/** Each client, but one, gets the answer to its own request, as the peer names it in the body. */
+async function ownAnswers(t: Test, { paths, responses }: Burst, but?: string): Promise<void> {
+  const others = paths.flatMap((path, i) => (path === but ? [] : [{ path, response: responses[i]! }]));
+  const got = await Promise.all(others.map(({ response }) => response));
+  t.strictSame(
+    got.map(({ status, body }) => `${status} ${body}`),
+    others.map(({ path }) => `200 ${path}`),
+    'every client gets the answer to its own request',
+  );
+}
+
+function noncesAreUnique(t: Test, { arrivals }: Stage): void {
+  t.equal(new Set(arrivals.map(({ nonce }) => nonce)).size, arrivals.length, 'no signature is sent twice');
+}
+
+t.test('safe requests of one turn share connections', async (t) => {
+  const stage = await Stage.open(t);
+  await ownAnswers(t, await stage.burstUntil(() => stage.shared.length >= 20));
+  t.equal(stage.arrivals.length, stage.clients.length);
+  t.ok(Math.max(...stage.shared.map(({ behind }) => behind)) <= 7, 'never more than eight together');
+  noncesAreUnique(t, stage);
+});
+
+t.test('HEAD shares too, and its answer has no body', async (t) => {
+  const stage = await Stage.open(t);
+  await stage.burstUntil(() => stage.shared.length >= 20).then(({ responses }) => Promise.all(responses));
+  stage.script = ({ path, method }, socket) =>
+    void socket.write(method === 'HEAD' ? ok(path).slice(0, -path.length) : ok(path));
+  for (let round = 0; round < 5; round++) {
+    const paths = stage.send((path) => (path.endsWith('1') ? get(path).replace('GET', 'HEAD') : get(path)));
+    for (const [i, client] of stage.clients.entries()) {
+      const path = paths[i]!;
+      const end = path.endsWith('1') ? '\r\n\r\n' : `\r\n\r\n${path}`;
+      t.ok((await client.until((text) => text.endsWith(end))).endsWith(end));
+      client.received = Buffer.alloc(0);
+    }
+  }
+});
+
+t.test('what is not safe has a connection of its own', async (t) => {
+  const stage = await Stage.open(t);
+  await ownAnswers(t, await stage.burstUntil(() => stage.shared.length >= 20));
+  await ownAnswers(t, stage.burst(post));
+  t.equal(stage.shared.length, 0);
+});
+
+t.test('nobody waits for long behind a slow answer, and late answers are nobody’s', async (t) => {
+  const stage = await Stage.open(t);
+  // The second one of a shared connection is slow, and with it all that follow there.
+  let slow: Arrival | undefined;
+  const late: (() => void)[] = [];
+  stage.script = (arrival, socket) => {
+    if (arrival.behind === 1) slow ??= arrival;
+    if (arrival === slow) late.push(() => socket.write(ok('slow')));
+    else if (arrival.connection === slow?.connection) late.push(() => socket.write(ok('STALE')));
+    else answer(arrival, socket);
+  };
+  const burst = await stage.burstUntil(() => slow !== undefined);
+  await ownAnswers(t, burst, slow?.path);
+  t.ok(late.length > 1, `${late.length - 1} would have waited behind it`);
+  for (const send of late) send();
+  const own = await burst.responses[burst.paths.indexOf(slow!.path)];
+  t.equal(own?.body, 'slow', 'the slow answer comes when it comes');
+  noncesAreUnique(t, stage);
+  stage.script = answer;
+  for (let i = 0; i < 5; i++) await ownAnswers(t, stage.burst());
+});
+
+t.test('nobody waits behind an answer that streams', async (t) => {
+  const stage = await Stage.open(t);
+  let streaming: Arrival | undefined;
+  let stream: Socket | undefined;
+  const first = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n';
+  stage.script = (arrival, socket) => {
+    if (arrival.behind === 1) streaming ??= arrival;
+    if (arrival === streaming) {
+      stream = socket;
+      socket.write(first);
+    } else if (arrival.connection !== streaming?.connection) answer(arrival, socket);
+  };
+  const burst = await stage.burstUntil(() => streaming !== undefined);
+  await ownAnswers(t, burst, streaming?.path);
+  const client = stage.clients[burst.paths.indexOf(streaming!.path)]!;
+  stream!.write('4\r\nlast\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTALE');
+  const text = await client.until((text) => text.endsWith('0\r\n\r\n'));
+  t.match(text, '4\r\nlast\r\n0\r\n\r\n');
+  t.notMatch(text, 'STALE');
+  noncesAreUnique(t, stage);
+  stage.script = answer;
+  client.received = Buffer.alloc(0);
+  for (let i = 0; i < 5; i++) await ownAnswers(t, stage.burst());
+});
+
+t.test('answers that come in pieces', async (t) => {
+  const stage = await Stage.open(t);
+  await ownAnswers(t, await stage.burstUntil(() => stage.shared.length >= 20));
+  // In order on each connection, cut at a place of its own each.
+  const last = new Map<Socket, Promise<void>>();
+  stage.script = ({ path }, socket) => {
+    const text = ok(path);
+    const cut = 1 + ((Number(path.slice(6)) * 7) % (text.length - 1));
+    const before = last.get(socket) ?? Promise.resolve();
+    const both = before.then(async () => {
+      socket.write(text.slice(0, cut));
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.write(text.slice(cut));
+    });
+    last.set(socket, both);
+  };
+  for (let i = 0; i < 10; i++) await ownAnswers(t, stage.burst());
+});
+
+const ends: Readonly<Record<string, Script>> = {
+  'says that it closes': ({ path }, socket) => void socket.end(ok(path, 'Connection: close\r\n')),
+  closes: ({ path }, socket) => void socket.end(ok(path)),
+  'resets the connection': (_, socket) => void socket.resetAndDestroy(),
+};
+for (const [what, end] of Object.entries(ends)) {
+  t.test(`the peer ${what} in the middle: no call is lost`, async (t) => {
+    const stage = await Stage.open(t);
+    let broken: Arrival | undefined;
+    stage.script = (arrival, socket) => {
+      if (arrival.behind === 2 && broken === undefined) {
+        broken = arrival;
+        end(arrival, socket);
+      } else if (arrival.connection !== broken?.connection) answer(arrival, socket);
+    };
+    await ownAnswers(t, await stage.burstUntil(() => broken !== undefined));
+    noncesAreUnique(t, stage);
+  });
+}
+
+t.test('the peer talks nonsense in the middle: only the call that it answers so is lost', async (t) => {
+  const stage = await Stage.open(t);
+  let broken: Arrival | undefined;
+  stage.script = (arrival, socket) => {
+    if (arrival.behind === 2 && broken === undefined) {
+      broken = arrival;
+      socket.write('nonsense\r\n\r\n');
+    } else if (arrival.connection !== broken?.connection) answer(arrival, socket);
+  };
+  const burst = await stage.burstUntil(() => broken !== undefined);
+  await ownAnswers(t, burst, broken?.path);
+  t.equal((await burst.responses[burst.paths.indexOf(broken!.path)])?.reason, 'upstream-failed');
+});
+
+t.test('a client that goes takes nobody with it', async (t) => {
+  const stage = await Stage.open(t);
+  let gone: Arrival | undefined;
+  const pending: (() => void)[] = [];
+  stage.script = (arrival, socket) => {
+    if (arrival.behind === 2) gone ??= arrival;
+    if (arrival.connection === gone?.connection) pending.push(() => answer(arrival, socket));
+    else answer(arrival, socket);
+  };
+  const burst = await stage.burstUntil(() => gone !== undefined);
+  stage.clients[burst.paths.indexOf(gone!.path)]!.socket.resetAndDestroy();
+  await ownAnswers(t, burst, gone?.path);
+  for (const send of pending) send();
+  t.ok(stage.arrivals.length > stage.clients.length, 'those on its connection were sent anew');
+  noncesAreUnique(t, stage);
+});
