@@ -5,12 +5,10 @@ import { coarseNow, type Timed, unwatch, watch } from '../http1/deadlines.ts';
 import { frameRequest, type Refusal } from '../http1/framing.ts';
 import { parseRequestHead } from '../http1/head-parser.ts';
 import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
-import { assemblyBuffer, assemblyBytes } from '../http1/llhttp.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import {
   adopt,
-  isShared,
   type OwnedSocket,
   releaseBodyBuffer,
   type SocketOwner,
@@ -19,10 +17,10 @@ import {
 import type { Pipeline } from './pipeline.ts';
 import { RequestBody } from './request-body.ts';
 import { Turns } from './turns.ts';
+import { Unread } from './unread.ts';
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
 
-const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
 /** How long a client that has half-closed its connection waits for its answer before it is probed. */
 const probeAfterMs = 1_000;
 /** How long the reset of a client that has gone may take. */
@@ -50,8 +48,8 @@ export class Downstream implements SocketOwner, Timed {
   wasSuspended = false;
   /** What follows may begin beside what is under way. */
   #readsAhead = false;
-  /** Bytes that are read but not used yet: a part of a head, or what follows the present request. */
-  #stash: Buffer | undefined = undefined;
+  /** What has come but is not used yet: a part of a head, or what follows the present request. */
+  readonly #unread = new Unread();
   /** No more of the body is to be read for now. */
   #blocked = false;
   /** The socket was told to read no more. */
@@ -63,10 +61,6 @@ export class Downstream implements SocketOwner, Timed {
   /** With `collect`: what to do once the body is there. */
   #onCollected: (() => void) | undefined = undefined;
   #lingered = 0;
-  // While bytes are being used up: which, and how far.
-  #buffer: Buffer = assemblyBuffer;
-  #at = 0;
-  #end = 0;
 
   private constructor(accepted: Socket, pipeline: Pipeline, route: string | undefined) {
     this.pipeline = pipeline;
@@ -92,7 +86,7 @@ export class Downstream implements SocketOwner, Timed {
 
   /** Whether a request may be about to arrive that was sent to nobody else: the first one, or one half read. */
   get isUndecided(): boolean {
-    return this.state === 'head' && (this.requests === 0 || this.#stash !== undefined);
+    return this.state === 'head' && (this.requests === 0 || this.#unread.hasKept);
   }
 
   /** The peer's IP address; IPv4 without the prefix that a dual-stack listener adds. */
@@ -127,86 +121,49 @@ export class Downstream implements SocketOwner, Timed {
         break;
       case 'tunnel':
         this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
-        return this.exchange?.tunnelUp(buffer, 0, length) ?? false;
+        return this.exchange?.tunnel?.up(buffer, 0, length) ?? false;
       case 'busy':
         if (this.#readsAhead) break;
-        this.#keep(buffer, 0, length);
+        this.#unread.keep(buffer, 0, length);
         return false;
       default:
         this.#lingered += length;
         if (this.#lingered > lingerBytes) this.socket.destroy();
         return true;
     }
-    if (this.#stash === undefined) {
-      this.#use(buffer, 0, length);
-    } else {
-      const stash = this.#stash;
-      this.#stash = undefined;
-      stash.copy(assemblyBuffer);
-      buffer.copy(assemblyBuffer, stash.length, 0, length);
-      this.#use(assemblyBuffer, 0, stash.length + length);
-    }
+    this.#unread.take(buffer, length);
+    this.#use();
     return this.#wantsMore();
   }
 
   #wantsMore(): boolean {
-    return !this.#blocked && (this.#stash === undefined || this.state === 'head' || this.#readsAhead);
+    return !this.#blocked && (!this.#unread.hasKept || this.state === 'head' || this.#readsAhead);
   }
 
-  /** Uses up a range of bytes; what cannot be used yet is kept. */
-  #use(buffer: Buffer, start: number, end: number): void {
-    this.#buffer = buffer;
-    this.#at = start;
-    this.#end = end;
-    while (this.#at < this.#end && !this.#blocked) {
+  /** Uses up what has come; what cannot be used yet is kept. */
+  #use(): void {
+    const unread = this.#unread;
+    while (unread.at < unread.end && !this.#blocked) {
       if (this.state === 'head') {
         if (!this.#head()) break;
       } else if (this.#body !== undefined) this.#useBody(this.#body);
       else if (this.state !== 'busy' || !this.#readsAhead || !this.#headAhead()) break;
     }
-    if (this.#at < this.#end && this.state !== 'linger' && this.state !== 'closed') {
-      this.#keep(this.#buffer, this.#at, this.#end);
-    }
-    this.#at = this.#end;
-  }
-
-  #keep(buffer: Buffer, start: number, end: number): void {
-    const piece = Buffer.from(buffer.subarray(start, end));
-    this.#stash = this.#stash === undefined ? piece : Buffer.concat([this.#stash, piece]);
-  }
-
-  /** Where the head that begins at `#at` ends; -1 when it is not complete yet. */
-  #headEnd(): number {
-    if (!isShared(this.#buffer)) {
-      // Behind a body: heads are parsed in the memory of llhttp only.
-      const { length } = assemblyBuffer;
-      this.#end = Math.min(this.#end, this.#at + length);
-      this.#buffer.copy(assemblyBuffer, 0, this.#at, this.#end);
-      this.#end -= this.#at;
-      this.#at = 0;
-      this.#buffer = assemblyBuffer;
-    }
-    const buffer = this.#buffer;
-    let start = this.#at;
-    // RFC 9112 §2.2: empty lines before a request line are ignored.
-    while (start + 1 < this.#end && buffer[start] === 0x0d && buffer[start + 1] === 0x0a) start += 2;
-    this.#at = start;
-    if (start === this.#end) return -1;
-    const blank = buffer.indexOf(crlfcrlf, start);
-    return blank < 0 || blank + 4 > this.#end ? -1 : blank + 4;
+    if (this.state === 'linger' || this.state === 'closed') unread.at = unread.end;
+    else unread.keepRest();
   }
 
   /** Takes one head off the bytes; false when it is not complete yet. */
   #head(): boolean {
     const { limits } = this.pipeline;
-    const end = this.#headEnd();
-    const start = this.#at;
-    const buffer = this.#buffer;
+    const unread = this.#unread;
+    const end = unread.headEnd();
+    const { at: start, buffer } = unread;
     if (end < 0) {
-      if (start === this.#end) return false;
+      if (start === unread.end) return false;
       this.#headBegan();
-      if (this.#end - start > limits.head) this.#refuse(headTooLarge(limits.head));
-      else if (hasBareLineEnd(buffer, start, this.#end)) {
+      if (unread.end - start > limits.head) this.#refuse(headTooLarge(limits.head));
+      else if (hasBareLineEnd(buffer, start, unread.end)) {
         this.#refuse({ reason: 'malformed-request', detail: 'A line of the head ends in a bare CR or LF.' });
       }
       return false;
@@ -232,14 +189,14 @@ export class Downstream implements SocketOwner, Timed {
    */
   #headAhead(): boolean {
     const { limits } = this.pipeline;
-    const end = this.#headEnd();
-    const start = this.#at;
+    const unread = this.#unread;
+    const end = unread.headEnd();
+    const { at: start, buffer } = unread;
     if (end < 0) {
-      this.#readsAhead = this.#end - start <= limits.head;
+      this.#readsAhead = unread.end - start <= limits.head;
       return false;
     }
-    const head =
-      end - start > limits.head ? undefined : parseRequestHead(this.#buffer, start, end, limits.headers);
+    const head = end - start > limits.head ? undefined : parseRequestHead(buffer, start, end, limits.headers);
     if (
       head === undefined ||
       'error' in head ||
@@ -256,7 +213,7 @@ export class Downstream implements SocketOwner, Timed {
 
   #begin(head: RequestHead, start: number, end: number): void {
     this.#headStart = start;
-    this.#at = end;
+    this.#unread.at = end;
     this.state = 'busy';
     this.#headDeadline = Number.POSITIVE_INFINITY;
     this.deadline = Number.POSITIVE_INFINITY;
@@ -273,7 +230,7 @@ export class Downstream implements SocketOwner, Timed {
 
   /** Puts the request whose head was just read back until `resume()`: it is then read again. */
   suspend(): void {
-    this.#at = this.#headStart;
+    this.#unread.at = this.#headStart;
     this.requests--;
     if (this.exchange !== undefined) {
       // It only ran ahead: it comes again when it is alone.
@@ -290,21 +247,15 @@ export class Downstream implements SocketOwner, Timed {
     this.#blocked = false;
     if (this.state === 'closed') return;
     if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-    const stash = this.#stash;
-    if (stash !== undefined && (this.state === 'head' || this.state === 'body' || this.state === 'collect')) {
-      this.#stash = undefined;
-      if (stash.length <= assemblyBytes) {
-        stash.copy(assemblyBuffer);
-        this.#use(assemblyBuffer, 0, stash.length);
-      } else this.#use(stash, 0, stash.length);
-    }
+    const { state } = this;
+    if ((state === 'head' || state === 'body' || state === 'collect') && this.#unread.takeKept()) this.#use();
     if (this.#awaitsNothing()) this.end();
     else if (this.#wantsMore() || this.state === 'tunnel') this.#readOn();
   }
 
   /** Whether all that the peer has sent, up to its FIN, is answered. */
   #awaitsNothing(): boolean {
-    return this.readEnded && this.state === 'head' && !this.#blocked && this.#stash === undefined;
+    return this.readEnded && this.state === 'head' && !this.#blocked && !this.#unread.hasKept;
   }
 
   /** Reads no more of the body until `resume()`. */
@@ -323,9 +274,10 @@ export class Downstream implements SocketOwner, Timed {
    * passed on.
    */
   collect(length: number, then: (body: Buffer) => void): void {
-    if (this.#end - this.#at >= length) {
-      const body = Buffer.from(this.#buffer.subarray(this.#at, this.#at + length));
-      this.#at += length;
+    const { buffer, at, end } = this.#unread;
+    if (end - at >= length) {
+      const body = Buffer.from(buffer.subarray(at, at + length));
+      this.#unread.at += length;
       then(body);
       return;
     }
@@ -352,11 +304,12 @@ export class Downstream implements SocketOwner, Timed {
   /** Gives the bytes of a body to whoever it is for. */
   #useBody(body: RequestBody): void {
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    const unread = this.#unread;
     try {
-      this.#at = body.use(this.#buffer, this.#at, this.#end);
+      unread.at = body.use(unread.buffer, unread.at, unread.end);
     } catch (error) {
       if (!(error instanceof ChunkedError)) throw error;
-      this.#at = this.#end;
+      unread.at = unread.end;
       const detail = `The chunked body is broken: ${error.message}.`;
       this.exchange?.onRequestBroken({ reason: 'malformed-request', detail });
       return;
@@ -394,16 +347,15 @@ export class Downstream implements SocketOwner, Timed {
   becomeTunnel(): void {
     this.state = 'tunnel';
     this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
-    const stash = this.#stash;
-    this.#stash = undefined;
-    if (stash !== undefined) this.exchange?.tunnelUp(stash, 0, stash.length);
+    const kept = this.#unread.giveKept();
+    if (kept !== undefined) this.exchange?.tunnel?.up(kept, 0, kept.length);
     this.#readOn();
   }
 
   /** Whether the connection ends behind this exchange, whatever its messages say. */
   endsBehind(exchange: Exchange): boolean {
     return (
-      (this.pipeline.draining || (this.readEnded && this.#stash === undefined)) && this.turns.isLast(exchange)
+      (this.pipeline.draining || (this.readEnded && !this.#unread.hasKept)) && this.turns.isLast(exchange)
     );
   }
 
@@ -439,7 +391,7 @@ export class Downstream implements SocketOwner, Timed {
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
     // A client that sends requests and takes no answers gets no further ones until it does.
     if (this.socket.writableNeedDrain) this.#blocked = true;
-    else if (this.#stash !== undefined) this.resume();
+    else if (this.#unread.hasKept) this.resume();
     else if (this.readEnded) this.end();
     else this.#readOn();
   }
@@ -455,7 +407,7 @@ export class Downstream implements SocketOwner, Timed {
   end(): void {
     if (this.state === 'closed' || this.state === 'linger') return;
     this.state = 'linger';
-    this.#stash = undefined;
+    this.#unread.giveKept();
     this.#body = undefined;
     this.bodyBuffer = undefined;
     this.#blocked = false;
@@ -471,7 +423,7 @@ export class Downstream implements SocketOwner, Timed {
 
   #refuse(refusal: Refusal): void {
     const requestId = this.pipeline.onMalformed(this, refusal);
-    this.#at = this.#end;
+    this.#unread.at = this.#unread.end;
     this.socket.write(problemResponse(refusal.reason, refusal.detail, requestId, true, true), 'latin1');
     this.end();
   }
@@ -479,7 +431,7 @@ export class Downstream implements SocketOwner, Timed {
   onDeadline(): void {
     switch (this.state) {
       case 'head':
-        if (this.#stash === undefined) this.end();
+        if (!this.#unread.hasKept) this.end();
         else
           this.#refuse({
             reason: 'request-timeout',
@@ -519,7 +471,7 @@ export class Downstream implements SocketOwner, Timed {
         else this.deadline = coarseNow() + probeAfterMs;
         return;
       case 'tunnel':
-        this.exchange?.tunnelUpEnded();
+        this.exchange?.tunnel?.endUp();
         return;
       case 'linger':
         this.socket.destroySoon();
@@ -554,7 +506,7 @@ export class Downstream implements SocketOwner, Timed {
     const exchanges = this.turns.clear();
     this.state = 'closed';
     this.bodyBuffer = undefined;
-    this.#stash = undefined;
+    this.#unread.giveKept();
     this.#body = undefined;
     this.#onCollected = undefined;
     unwatch(this);

@@ -8,32 +8,9 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { choose, type UpstreamHost } from '../upstream/upstream-host.ts';
-
-/** What one side of the sidecar knows of how its exchanges run. */
-export interface Side {
-  /** Fields of responses that end here, as a table for `keptLines`. */
-  readonly responseDrop: Uint8Array;
-  readonly draining: boolean;
-  /** Whether the request may be sent once more after its connection died before any byte of an answer. */
-  mayResend(exchange: Exchange, upstream: Upstream): boolean;
-  /** A response is about to be passed on; a refusal answers in its place. */
-  onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined;
-  /** Fields to add to a response, each with its CRLF. */
-  responseLines(exchange: Exchange): string;
-  onTunnel(exchange: Exchange): void;
-  /** The exchange is over, or has become a tunnel: called once. */
-  onEnd(exchange: Exchange): void;
-}
-
-/** What happens to a streamed body on its way, and at its end. */
-export interface BodyGuard {
-  update(piece: Buffer): void;
-  /**
-   * The body is complete: either the trailer lines to send behind it (each with its CRLF), or why it must not be
-   * completed.
-   */
-  finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal;
-}
+import type { Side } from './side.ts';
+import { type BodyGuard, StreamedRequest } from './streamed-request.ts';
+import { Tunnel } from './tunnel.ts';
 
 /** A body of at most so many bytes goes out in one write with its head. */
 const smallBytes = 16 * 1024;
@@ -61,7 +38,8 @@ export class Exchange {
   /** The request has been passed on as a whole. */
   requestEnded = true;
   resent = false;
-  isTunnel = false;
+  /** What the exchange has become, when both ends agreed to it. */
+  tunnel: Tunnel | undefined = undefined;
   /**
    * Sends the request once more, by itself and newly signed: so it may leave together with others on one connection,
    * where they can be in its way.
@@ -79,12 +57,8 @@ export class Exchange {
   #sentHead = '';
   #body: Buffer | undefined = undefined;
   #responseStarted = false;
-  #requestWriter: BodyWriter | undefined = undefined;
-  #requestFraming: SentFraming = 'none';
-  #requestLength = 0;
+  #streamed: StreamedRequest | undefined = undefined;
   #responseWriter: BodyWriter | undefined = undefined;
-  #guard: BodyGuard | undefined = undefined;
-  #held: Buffer | undefined = undefined;
 
   constructor(side: Side, downstream: Downstream, head: RequestHead, requestId: string) {
     this.side = side;
@@ -141,9 +115,7 @@ export class Exchange {
     guard: BodyGuard | undefined,
   ): void {
     this.requestEnded = false;
-    this.#requestFraming = framing;
-    this.#requestLength = length;
-    this.#guard = guard;
+    this.#streamed = new StreamedRequest(framing, length, guard);
     this.send(hosts, compose);
   }
 
@@ -195,7 +167,7 @@ export class Exchange {
     const body = this.#body;
     if (!this.requestEnded) {
       upstream.socket.write(head, 'latin1');
-      this.#requestWriter = new BodyWriter(upstream.socket, this.#requestFraming, this.#requestLength);
+      this.#streamed?.begin(upstream.socket);
       if (!upstream.connected) this.downstream.block();
       return;
     }
@@ -217,46 +189,21 @@ export class Exchange {
   }
 
   onRequestPiece(buffer: Buffer, start: number, end: number): void {
-    const writer = this.#requestWriter;
-    if (this.#upstream === undefined || writer === undefined || start === end) return;
-    this.#guard?.update(buffer.subarray(start, end));
-    const held = this.#held === undefined ? 0 : 1;
-    if (this.#requestFraming === 'length' && end - start > writer.remaining - held) {
-      this.onRequestBroken({
-        reason: 'digest-mismatch',
-        detail: 'The body is longer than the length that was signed.',
-      });
-      return;
-    }
-    let last = end;
-    if (this.#guard !== undefined && writer.framing === 'length' && end - start === writer.remaining) {
-      // The app must not see the end of a body before it is proven.
-      last = end - 1;
-      this.#held = Buffer.from(buffer.subarray(last, end));
-    }
-    if (!writer.write(buffer, start, last)) this.downstream.block();
+    if (this.#upstream === undefined) return;
+    const more = this.#streamed?.write(buffer, start, end);
+    if (more === false) this.downstream.block();
+    else if (typeof more === 'object') this.onRequestBroken(more);
   }
 
   onRequestEnd(trailers: ReadonlyMap<string, string> | undefined): void {
-    const writer = this.#requestWriter;
-    const upstream = this.#upstream;
-    if (upstream === undefined || writer === undefined) return;
-    if (writer.framing === 'length' && writer.remaining !== (this.#held === undefined ? 0 : 1)) {
-      this.onRequestBroken({
-        reason: 'digest-mismatch',
-        detail: 'The body is shorter than the length that was signed.',
-      });
+    if (this.#upstream === undefined) return;
+    const refusal = this.#streamed?.end(trailers);
+    if (refusal !== undefined) {
+      this.onRequestBroken(refusal);
       return;
     }
-    const finished = this.#guard?.finish(trailers) ?? '';
-    if (typeof finished !== 'string') {
-      this.onRequestBroken(finished);
-      return;
-    }
-    if (this.#held !== undefined) writer.write(this.#held, 0, 1);
-    writer.end(finished);
     this.requestEnded = true;
-    upstream.awaitResponse();
+    this.#upstream.awaitResponse();
   }
 
   /** The body of the request cannot be completed: what has been passed on of it must not look whole. */
@@ -394,7 +341,7 @@ export class Exchange {
   /** The connection to the upstream closed before the response was complete. */
   onUpstreamLost(upstream: Upstream, error: Error | undefined): void {
     this.#upstream = undefined;
-    if (this.isTunnel) {
+    if (this.tunnel !== undefined) {
       this.downstream.socket.destroySoon();
       return;
     }
@@ -409,7 +356,7 @@ export class Exchange {
       return;
     }
     if (!this.#responseStarted && !upstream.answered && !upstream.timedOut && !this.resent) {
-      if (this.requestEnded && this.#requestWriter === undefined && this.side.mayResend(this, upstream)) {
+      if (this.requestEnded && this.#streamed === undefined && this.side.mayResend(this, upstream)) {
         this.resent = true;
         this.#sendTo(upstream.host.dial(), this.#sentHead);
         return;
@@ -440,7 +387,7 @@ export class Exchange {
   onDownstreamClosed(): void {
     const upstream = this.#upstream;
     this.#upstream = undefined;
-    if (this.isTunnel) upstream?.socket.destroySoon();
+    if (this.tunnel !== undefined) upstream?.socket.destroySoon();
     else upstream?.abort(this);
     this.#end();
   }
@@ -469,7 +416,7 @@ export class Exchange {
   onSwitched(head: ResponseHead): void {
     this.status = 101;
     this.#responseStarted = true;
-    this.isTunnel = true;
+    this.tunnel = new Tunnel(this.downstream, this.#upstream as Upstream);
     const lines = head.keptLines(this.side.responseDrop, head.hopByHop);
     this.downstream.socket.write(
       `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
@@ -478,29 +425,6 @@ export class Exchange {
     this.side.onTunnel(this);
     this.#end();
     this.downstream.becomeTunnel();
-  }
-
-  /** @returns false to read no more for now */
-  tunnelUp(buffer: Buffer, start: number, end: number): boolean {
-    const upstream = this.#upstream;
-    if (upstream === undefined) return false;
-    upstream.keepTunnel();
-    const more = upstream.socket.write(Buffer.from(buffer.subarray(start, end)));
-    if (!more) this.downstream.block();
-    return more;
-  }
-
-  tunnelDown(buffer: Buffer, start: number, end: number): void {
-    this.downstream.keepTunnel();
-    if (!this.downstream.socket.write(Buffer.from(buffer.subarray(start, end)))) this.#upstream?.block();
-  }
-
-  tunnelUpEnded(): void {
-    this.#upstream?.socket.end();
-  }
-
-  tunnelDownEnded(): void {
-    this.downstream.socket.end();
   }
 
   #end(): void {

@@ -1,7 +1,9 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { Downstream } from '../downstream/downstream.ts';
 import type { Pipeline } from '../downstream/pipeline.ts';
-import { type BodyGuard, Exchange, type Side } from '../exchange/exchange.ts';
+import { Exchange } from '../exchange/exchange.ts';
+import type { Side } from '../exchange/side.ts';
+import type { BodyGuard } from '../exchange/streamed-request.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { fieldId } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';

@@ -1,4 +1,4 @@
-import type { BodyGuard } from '../exchange/exchange.ts';
+import type { BodyGuard } from '../exchange/streamed-request.ts';
 import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { Denial } from '../policy/verdict.ts';

@@ -1,4 +1,4 @@
-import type { BodyGuard } from '../exchange/exchange.ts';
+import type { BodyGuard } from '../exchange/streamed-request.ts';
 import { fieldId, fieldNames } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';

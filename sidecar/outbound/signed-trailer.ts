@@ -1,4 +1,4 @@
-import type { BodyGuard } from '../exchange/exchange.ts';
+import type { BodyGuard } from '../exchange/streamed-request.ts';
 import { DigestHasher } from '../signature/content-digest.ts';
 import { signTrailer } from '../signature/sign.ts';
 import { trailerLabel } from '../signature/tags.ts';

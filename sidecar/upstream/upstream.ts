@@ -129,7 +129,7 @@ export class Upstream implements SocketOwner, Timed {
         break;
       case 'tunnel':
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
-        this.exchange?.tunnelDown(buffer, 0, length);
+        this.exchange?.tunnel?.down(buffer, 0, length);
         break;
       default:
         // Nobody asked: what comes now would be taken for the answer to the next request.
@@ -185,7 +185,7 @@ export class Upstream implements SocketOwner, Timed {
         this.#keepAlive = false;
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
         exchange.onSwitched(head);
-        if (at < end) exchange.tunnelDown(from, at, end);
+        if (at < end) exchange.tunnel?.down(from, at, end);
         return;
       }
       if (head.status < 200) {
@@ -372,7 +372,7 @@ export class Upstream implements SocketOwner, Timed {
       this.bodyBuffer = undefined;
       this.exchange?.onResponseEnd(undefined);
       this.#finish(false);
-    } else if (this.state === 'tunnel') this.exchange?.tunnelDownEnded();
+    } else if (this.state === 'tunnel') this.exchange?.tunnel?.endDown();
     else if (this.state === 'idle') this.close();
     else this.socket.destroy();
   }

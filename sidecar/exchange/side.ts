@@ -1,0 +1,20 @@
+import type { Refusal } from '../http1/framing.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What one side of the sidecar knows of how its exchanges run. */
+export interface Side {
+  /** Fields of responses that end here, as a table for `keptLines`. */
+  readonly responseDrop: Uint8Array;
+  readonly draining: boolean;
+  /** Whether the request may be sent once more after its connection died before any byte of an answer. */
+  mayResend(exchange: Exchange, upstream: Upstream): boolean;
+  /** A response is about to be passed on; a refusal answers in its place. */
+  onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined;
+  /** Fields to add to a response, each with its CRLF. */
+  responseLines(exchange: Exchange): string;
+  onTunnel(exchange: Exchange): void;
+  /** The exchange is over, or has become a tunnel: called once. */
+  onEnd(exchange: Exchange): void;
+}
