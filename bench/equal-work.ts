@@ -10,8 +10,10 @@ interface Case {
   readonly head: (signer: Signer) => string;
 }
 
-const oldSeconds = 400;
+/** What every peer allows a timestamp to be off by. */
+const windowSeconds = 300;
 const now = () => Math.floor(Date.now() / 1000);
+const off = (seconds: number) => ({ created: now() + seconds });
 
 export const cases: readonly Case[] = [
   { what: 'a right request', status: 200, head: (signer) => signer.head() },
@@ -22,10 +24,47 @@ export const cases: readonly Case[] = [
     status: 401,
     head: (signer) => signer.head({ mac: Buffer.alloc(32, 1).toString('base64') }),
   },
+  { what: 'a MAC cut short', status: 401, head: (signer) => signer.head({ mac: 'AAAA' }) },
   { what: 'an unknown key', status: 401, head: (signer) => signer.head({ kid: 'main-backend/9' }) },
-  { what: 'an old timestamp', status: 401, head: (signer) => signer.head({ created: now() - oldSeconds }) },
-  { what: 'a timestamp ahead', status: 401, head: (signer) => signer.head({ created: now() + oldSeconds }) },
+  { what: "a caller with another's key", status: 401, head: (signer) => signer.head({ caller: 'ai-stack' }) },
+  { what: 'a call to somebody else', status: 401, head: (signer) => signer.head({ callee: 'ai-stack' }) },
+  {
+    what: 'a timestamp within the window',
+    status: 200,
+    head: (signer) => signer.head(off(10 - windowSeconds)),
+  },
+  { what: 'an old timestamp', status: 401, head: (signer) => signer.head(off(-10 - windowSeconds)) },
+  { what: 'a timestamp ahead', status: 401, head: (signer) => signer.head(off(10 + windowSeconds)) },
   { what: 'a path that no rule allows', status: 403, head: (signer) => signer.head({ path: '/api/keys/7' }) },
+  {
+    what: 'a path below one that a rule allows',
+    status: 403,
+    head: (signer) => signer.head({ path: '/api/status/7/8' }),
+  },
+  { what: 'a method that no rule allows', status: 403, head: (signer) => signer.head({ method: 'POST' }) },
+  {
+    what: 'a public route without a signature',
+    status: 200,
+    head: (signer) => signer.head({ unsigned: true, path: '/api/health' }),
+  },
+  {
+    what: 'another method on a public route',
+    status: 401,
+    head: (signer) => signer.head({ unsigned: true, path: '/api/health', method: 'POST' }),
+  },
+  {
+    what: 'the other public route',
+    status: 200,
+    head: (signer) => signer.head({ unsigned: true, path: '/api/open', method: 'POST' }),
+  },
+];
+
+/** What a caller may say of itself and must not be believed. */
+const forged = [
+  'X-Forwarded-Proto: https',
+  'X-Forwarded-Host: evil.example',
+  'X-Service-Denial: none',
+  'X-Service-Refusal: none',
 ];
 
 /**
@@ -46,21 +85,42 @@ export async function differences(peer: Peer, port: number, identity: Identity):
   const replayed = signer.head();
   await expect('a nonce for the first time', 200, replayed);
   await expect('the same nonce again', 401, replayed);
-  const echo = await expect('what the app gets', 200, signer.head({ path: '/api/status/echo' }));
+  const path = '/api/status/echo';
+  const echo = await expect('what the app gets', 200, withFields(signer.head({ path }), forged));
   const fields = echo.body.toLowerCase().split('\r\n').slice(1);
-  const count = (name: string) => fields.filter((line) => line.startsWith(`${name}:`)).length;
-  for (const name of [
-    'x-service-id',
-    'x-forwarded-for',
-    'x-forwarded-proto',
-    'x-forwarded-host',
-    'x-request-id',
-  ])
-    if (count(name) !== 1) found.push(`the app got ${name} ${count(name)} times, expected once`);
-  for (const name of ['signature', 'signature-input', 'x-mac', 'x-nonce', 'x-key-id', 'x-created'])
-    if (count(name) !== 0) found.push(`the app got ${name}, expected it stripped`);
-  if (!fields.includes(`x-service-id: ${identity.caller}`)) found.push('the app was not told the caller');
+  const of = (name: string) =>
+    fields.flatMap((line) => (line.startsWith(`${name}:`) ? [line.slice(name.length + 1).trim()] : []));
+  const told: Record<string, string | undefined> = {
+    'x-service-id': identity.caller,
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': identity.callee,
+    'x-request-id': undefined,
+  };
+  for (const [name, value] of Object.entries(told)) {
+    const values = of(name);
+    if (values.length !== 1) found.push(`the app got ${name} ${values.length} times, expected once`);
+    else if (value !== undefined && values[0] !== value)
+      found.push(`the app got ${name}: ${values[0]}, expected ${value}`);
+  }
+  for (const name of stripped)
+    if (of(name).length > 0) found.push(`the app got ${name}, expected it stripped`);
   return found;
+}
+
+const stripped = [
+  'signature',
+  'signature-input',
+  'x-mac',
+  'x-nonce',
+  'x-key-id',
+  'x-created',
+  'x-service-denial',
+  'x-service-refusal',
+];
+
+function withFields(head: string, lines: readonly string[]): string {
+  return head.replace('\r\n\r\n', `\r\n${lines.join('\r\n')}\r\n\r\n`);
 }
 
 /** Sends one request on a connection of its own and reads the answer. */

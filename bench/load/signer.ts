@@ -40,13 +40,17 @@ export const usualCall: Call = {
   headBytes: 663,
 };
 
-/** What a request that must be refused says instead. */
+/** What a request says instead; it is signed for what it says. */
 export interface Lie {
   readonly nonce?: string;
   readonly created?: number;
   readonly path?: string;
   readonly mac?: string;
   readonly kid?: string;
+  readonly method?: Call['method'];
+  /** Who calls, and whom. */
+  readonly caller?: string;
+  readonly callee?: string;
   /** No proof at all, only the claim. */
   readonly unsigned?: boolean;
 }
@@ -71,16 +75,17 @@ export class Signer {
     this.#identity = identity;
     this.#call = call;
     this.#key = new PairKey(Buffer.from(identity.key, 'base64'));
-    this.#covered = coveredLines(call, identity, call.path);
+    this.#covered = coveredLines(call, identity);
     this.#baseFiller = baseFiller(call, identity);
   }
 
   /** A head that will be accepted, or one with a lie in it. */
   head(lie?: Lie): string {
-    const { method, query, body, digest } = this.#call;
+    const { query, body, digest } = this.#call;
     const path = lie?.path ?? this.#call.path;
-    const proof = lie?.unsigned === true ? this.#claim() : this.#proof(lie);
-    const start = `${method} ${path}${query} HTTP/1.1\r\nHost: ${this.#identity.callee}\r\n`;
+    const method = lie?.method ?? this.#call.method;
+    const proof = lie?.unsigned === true ? this.#claim(lie) : this.#proof(lie);
+    const start = `${method} ${path}${query} HTTP/1.1\r\nHost: ${lie?.callee ?? this.#identity.callee}\r\n`;
     const content = body === 0 ? '' : `Content-Type: application/octet-stream\r\nContent-Length: ${body}\r\n`;
     const digested = digest === undefined ? '' : `Content-Digest: ${digest}\r\n`;
     const rest = `${start}${content}${digested}${proof}`;
@@ -97,8 +102,8 @@ export class Signer {
     return this.#nonces.toString('base64url', this.#nonceAt - 16, this.#nonceAt);
   }
 
-  #claim(): string {
-    return this.#dialect === 'plain' ? '' : `X-Service-ID: ${this.#identity.caller}\r\n`;
+  #claim(lie?: Lie): string {
+    return this.#dialect === 'plain' ? '' : `X-Service-ID: ${lie?.caller ?? this.#identity.caller}\r\n`;
   }
 
   #proof(lie?: Lie): string {
@@ -106,41 +111,47 @@ export class Signer {
     const created = lie?.created ?? Math.floor(Date.now() / 1000);
     const nonce = lie?.nonce ?? this.nonce();
     const kid = lie?.kid ?? this.#identity.kid;
-    const path = lie?.path ?? this.#call.path;
+    const call = lie === undefined ? this.#call : { ...this.#call, ...given(lie, 'path', 'method') };
+    const identity =
+      lie === undefined ? this.#identity : { ...this.#identity, ...given(lie, 'caller', 'callee') };
     if (this.#dialect === 'rfc9421') {
-      const covered =
-        path === this.#covered.path ? this.#covered : coveredLines(this.#call, this.#identity, path);
+      const covered = lie === undefined ? this.#covered : coveredLines(call, identity);
       const { params, base } = rfc9421Base(covered, kid, created, nonce);
       const mac = lie?.mac ?? this.#key.macBase64(base);
-      return `${this.#claim()}Signature-Input: svc=${params}\r\nSignature: svc=:${mac}:\r\n`;
+      return `${this.#claim(lie)}Signature-Input: svc=${params}\r\nSignature: svc=:${mac}:\r\n`;
     }
-    const facts = plainBase(this.#call.method, path, this.#call.query, this.#identity, kid, created, nonce);
+    const facts = plainBase(call, identity, kid, created, nonce);
     const mac = lie?.mac ?? this.#key.macBase64(facts + this.#baseFiller);
-    return `${this.#claim()}X-Key-Id: ${kid}\r\nX-Created: ${created}\r\nX-Nonce: ${nonce}\r\nX-Mac: ${mac}\r\n`;
+    return `${this.#claim(lie)}X-Key-Id: ${kid}\r\nX-Created: ${created}\r\nX-Nonce: ${nonce}\r\nX-Mac: ${mac}\r\n`;
   }
 }
 
-/** What a signature of one path covers, but its own parameters. */
+/** Those of some properties that are there. */
+function given<K extends keyof Lie>(lie: Lie, ...names: K[]): Partial<Pick<Lie, K>> {
+  return Object.fromEntries(
+    names.flatMap((name) => (lie[name] === undefined ? [] : [[name, lie[name]]])),
+  ) as Partial<Pick<Lie, K>>;
+}
+
+/** What a signature covers, but its own parameters. */
 interface Covered {
-  readonly path: string;
   readonly names: string;
   readonly lines: string;
 }
 
-function coveredLines(call: Call, identity: Identity, path: string): Covered {
+function coveredLines(call: Call, identity: Identity): Covered {
   const content = call.body === 0 ? [] : [['content-type', 'application/octet-stream'] as const];
   const digest = call.digest === undefined ? [] : [['content-digest', call.digest] as const];
   const lines = [
     ['@method', call.method] as const,
     ['@authority', identity.callee] as const,
-    ['@path', path] as const,
+    ['@path', call.path] as const,
     ['@query', call.query] as const,
     ['x-service-id', identity.caller] as const,
     ...digest,
     ...content,
   ];
   return {
-    path,
     names: lines.map(([name]) => `"${name}"`).join(' '),
     lines: lines.map(([name, value]) => `"${name}": ${value}\n`).join(''),
   };
@@ -157,9 +168,7 @@ function rfc9421Base(
 }
 
 function plainBase(
-  method: string,
-  path: string,
-  query: string,
+  { method, path, query }: Call,
   { caller, callee }: Identity,
   kid: string,
   created: number,
@@ -173,8 +182,8 @@ function plainBase(
 export function baseFiller(call: Call, identity: Identity): string {
   const nonce = 'n'.repeat(22);
   const created = 1_764_000_000;
-  const { base } = rfc9421Base(coveredLines(call, identity, call.path), identity.kid, created, nonce);
-  const plain = plainBase(call.method, call.path, call.query, identity, identity.kid, created, nonce);
+  const { base } = rfc9421Base(coveredLines(call, identity), identity.kid, created, nonce);
+  const plain = plainBase(call, identity, identity.kid, created, nonce);
   return 'f'.repeat(Math.max(0, base.length - plain.length));
 }
 

@@ -29,8 +29,9 @@ backend nonces
 
 /** Window, MAC, nonce and rules in the order of ours; then the identity fields go and others come. */
 const checks = (filler: string) => `
-  acl public method GET
-  acl public_path path /api/health
+  acl health path /api/health
+  acl open path /api/open
+  acl public_path path /api/health /api/open
   http-request set-var(txn.kid) req.hdr(x-key-id)
   http-request set-var(txn.caller) req.hdr(x-service-id)
   http-request set-var(txn.key) var(txn.kid),map_str(keys.map)
@@ -47,18 +48,18 @@ const checks = (filler: string) => `
   acl not_old var(txn.age) -m int le 300
   acl not_ahead var(txn.age),add(300) -m int ge 0
   acl mac_holds var(txn.expected),secure_memcmp(txn.mac)
-  http-request deny deny_status 401 unless has_mac known_key own_key audience not_old not_ahead mac_holds or public public_path
+  http-request deny deny_status 401 unless has_mac known_key own_key audience not_old not_ahead mac_holds or METH_GET health or METH_POST open
   http-request track-sc0 var(txn.nonce) table nonces unless public_path
   http-request deny deny_status 401 if { sc_inc_gpc0(0) gt 1 } !public_path
   acl rule_status path -m reg ^/api/status/[^/]+$
   acl rule_process path /api/process
   acl main_backend var(txn.caller) -m str main-backend
-  http-request deny deny_status 403 unless main_backend METH_GET rule_status or main_backend METH_POST rule_process or public public_path
+  http-request deny deny_status 403 unless main_backend METH_GET rule_status or main_backend METH_POST rule_process or METH_GET health or METH_POST open
   http-request del-header x-key-id
   http-request del-header x-created
   http-request del-header x-nonce
   http-request del-header x-mac
-  http-request del-header x-service-id
+  http-request del-header x-service- -m beg
   http-request set-header x-service-id %[var(txn.caller)] unless public_path
   http-request set-header x-forwarded-for %[src]
   http-request set-header x-forwarded-proto http

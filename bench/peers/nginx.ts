@@ -86,6 +86,8 @@ local rules = {
   },
 }
 
+local public = { ['/api/health'] = 'GET', ['/api/open'] = 'POST' }
+
 local checks = {}
 function checks.run()
   local var = ngx.var
@@ -94,10 +96,7 @@ function checks.run()
   local mark = find(target, '?', 1, true)
   local path = mark and target:sub(1, mark - 1) or target
   local query = mark and target:sub(mark + 1) or ''
-  if method == 'GET' and path == '/api/health' then
-    ngx.req.clear_header('X-Service-ID')
-    return
-  end
+  if public[path] == method then return end
   local kid, caller, created = var.http_x_key_id, var.http_x_service_id, var.http_x_created
   local nonce, mac, host = var.http_x_nonce, var.http_x_mac, var.http_host
   if not (kid and caller and created and nonce and mac) then return ngx.exit(401) end
@@ -115,7 +114,6 @@ function checks.run()
   if not added then return ngx.exit(why == 'exists' and 401 or 503) end
   local rule = rules[caller] and rules[caller][method]
   if not rule or not rule(path) then return ngx.exit(403) end
-  ngx.ctx.caller = caller
   var.caller = caller
 end
 return checks
@@ -128,6 +126,9 @@ const location = `
       proxy_set_header X-Created '';
       proxy_set_header X-Nonce '';
       proxy_set_header X-Mac '';
+      proxy_set_header X-Service-Content-Length '';
+      proxy_set_header X-Service-Denial '';
+      proxy_set_header X-Service-Refusal '';
       proxy_set_header X-Service-ID $caller;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto http;
