@@ -16,8 +16,8 @@ import { subjects } from './subjects/all.ts';
 import { terminalTable } from './table.ts';
 
 const paces: Readonly<Record<Mode, Pace>> = {
-  quick: { rounds: 2, warmMs: 200, ms: 500 },
-  usual: { rounds: 5, warmMs: 300, ms: 1000 },
+  quick: { rounds: 1, warmMs: 100, ms: 300 },
+  usual: { rounds: 5, warmMs: 200, ms: 700 },
   full: { rounds: 9, warmMs: 500, ms: 2000 },
 };
 

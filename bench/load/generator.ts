@@ -2,14 +2,27 @@
  * One worker of the load generator, a process of its own with an IPC channel: opens connections, sends requests that
  * are each signed afresh, and reports what happened since the last report.
  */
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { Latencies } from './latencies.ts';
 import { PreparedHeads } from './prepared-heads.ts';
 import type { Command, Load, Report } from './protocol.ts';
 import { Signer } from './signer.ts';
 
-/** Later than this the loop waits by timer, sooner it spins: timers are exact to a millisecond only. */
-const spinBelowMs = 2;
+/** Timers are exact to a millisecond only: what is due sooner than this is waited for in rests. */
+const restBelowMs = 2;
+/**
+ * So long the thread sleeps before it looks for answers again. It must not spin: where it shares a core with the app,
+ * the app would wait for its turn, and every peer would seem slow.
+ */
+const restMs = 0.05;
+const resting = new Int32Array(new SharedArrayBuffer(4));
+try {
+  // A rest ends when it should, not up to 50 µs later.
+  writeFileSync('/proc/self/timerslack_ns', '1000');
+} catch {
+  // Then they are longer: for all peers alike.
+}
 
 /** Answers are counted and dropped, so that all connections read into one buffer. */
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
@@ -186,8 +199,11 @@ class Run {
       else connection.send(dueMs, now);
     }
     const inMs = startMs + next * gapMs - performance.now();
-    if (inMs > spinBelowMs) setTimeout(() => this.#pace(startMs, next), Math.floor(inMs) - 1);
-    else setImmediate(() => this.#pace(startMs, next));
+    if (inMs > restBelowMs) setTimeout(() => this.#pace(startMs, next), Math.floor(inMs) - 1);
+    else {
+      if (inMs > 0) Atomics.wait(resting, 0, 0, Math.min(inMs, restMs));
+      setImmediate(() => this.#pace(startMs, next));
+    }
   }
 
   onAnswer(connection: Connection): void {

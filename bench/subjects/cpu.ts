@@ -1,6 +1,6 @@
 import { measure, type Sample } from '../measure.ts';
 import { residentBytes } from '../processes.ts';
-import { compare, median, ratioText, spread } from '../statistics.ts';
+import { compare, median, ratioText, reaches, spread } from '../statistics.ts';
 import { interleaved, type Result, type Subject } from '../subject.ts';
 
 /** What one peer gave at saturation, round by round. */
@@ -17,7 +17,7 @@ export type CpuData = Readonly<Record<string, Saturation>>;
 const us = 'countersign-inbound';
 
 /** What the data path must reach: our CPU per request against theirs, in the same round. */
-export const targets: Readonly<Record<string, number>> = {
+const targets: Readonly<Record<string, number>> = {
   'haproxy-equal': 0.8,
   'nginx-lua': 0.72,
   'node-http-undici': 0.55,
@@ -89,7 +89,7 @@ function tableOf(data: CpuData) {
 }
 
 /** Which targets are reached, by the median of the rounds' ratios. */
-export function targetNotes(data: CpuData): string[] {
+function targetNotes(data: CpuData): string[] {
   const ours = data[us]?.samples.map((sample) => sample.cpu);
   if (ours === undefined) return [];
   const notes = Object.entries(targets).flatMap(([id, target]) => {
@@ -99,22 +99,19 @@ export function targetNotes(data: CpuData): string[] {
       ours,
       theirs.samples.map((sample) => sample.cpu),
     );
-    return `target ≤ ${target.toFixed(2)} × ${theirs.title}: ${verdict(comparison.ratio, target)}`;
+    return `target ≤ ${target.toFixed(2)} × ${theirs.title}: ${reaches(comparison, target)}`;
   });
   const pair = data['countersign-pair'];
   if (pair !== undefined) {
-    const { ratio } = compare(
+    const comparison = compare(
       pair.samples.map((sample) => sample.cpu),
       ours,
     );
-    notes.push(`target: the pair ≤ ${pairTarget.toFixed(2)} × inbound alone: ${verdict(ratio, pairTarget)}`);
+    notes.push(
+      `target: the pair ≤ ${pairTarget.toFixed(2)} × inbound alone: ${reaches(comparison, pairTarget)}`,
+    );
   }
   return notes;
-}
-
-function verdict(ratio: number, target: number): string {
-  const by = `${ratio.toFixed(2)}`;
-  return ratio <= target ? `reached, ${by}` : `missed, ${by}`;
 }
 
 /** Less of its core than this, and something other than the peer may have set the pace. */

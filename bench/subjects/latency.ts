@@ -1,11 +1,12 @@
 import { Latencies } from '../load/latencies.ts';
 import { measure, type Sample } from '../measure.ts';
-import { median } from '../statistics.ts';
+import { compare, median } from '../statistics.ts';
 import { interleaved, pick, type Result, type Subject } from '../subject.ts';
 
+const us = 'countersign-inbound';
 const ids = [
   'splice',
-  'countersign-inbound',
+  us,
   'haproxy-equal',
   'nginx-lua',
   'node-http-undici',
@@ -35,7 +36,7 @@ export const latency: Subject = {
       const loads = Object.fromEntries(wanted.map((share) => [share, { samples: [], counts: [] }]));
       data[peer.id] = { title: peer.title, saturation: perSecond, loads };
     }
-    const rounds = { quick: 1, usual: 2, full: pace.rounds }[mode];
+    const rounds = { quick: 1, usual: 3, full: pace.rounds }[mode];
     for (const share of wanted) {
       await interleaved(rounds, entries, async ({ peer, running }) => {
         const { saturation, loads } = data[peer.id]!;
@@ -49,12 +50,17 @@ export const latency: Subject = {
         load.samples.push(await measure(stage, peer, running, { ...pace, perSecond, onLatencies }));
       });
     }
-    const rows = Object.values(data).map(({ title, saturation, loads }) => [
+    const rows = Object.entries(data).map(([id, { title, saturation, loads }]) => [
       title,
       saturation.toFixed(0),
       ...wanted.map((share) =>
         (['p50', 'p99', 'p999'] as const)
-          .map((key) => median(loads[share]!.samples.map((sample) => sample[key])).toFixed(0))
+          .map((key) => {
+            const values = (of: LatencyData) => of.loads[share]!.samples.map((sample) => sample[key]);
+            const ours = data[us];
+            const open = id !== us && ours !== undefined && !compare(values(ours), values(data[id]!)).decided;
+            return `${open ? '~' : ''}${median(loads[share]!.samples.map((sample) => sample[key])).toFixed(0)}`;
+          })
           .join(' / '),
       ),
     ]);
@@ -65,6 +71,7 @@ export const latency: Subject = {
         columns: ['peer', 'saturation req/s', ...wanted.map((share) => `at ${100 * share} %`)],
         rows,
         notes: [
+          '~: the rounds do not agree on whether inbound is faster than this',
           'measured from when each request was due: a stall counts for every request that had to wait for it',
         ],
       },

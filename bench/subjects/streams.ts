@@ -1,26 +1,21 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PeerFailed } from '../load/generators.ts';
 import { Latencies } from '../load/latencies.ts';
 import { Signer, usualCall } from '../load/signer.ts';
 import type { Peer, RunningPeer } from '../peers/peer.ts';
 import { cpuTime } from '../processes.ts';
 import type { Stage } from '../stage.ts';
-import { pick, type Result, type Subject } from '../subject.ts';
+import { compare, median, ratioText, spread } from '../statistics.ts';
+import { interleaved, pick, type Result, type Subject } from '../subject.ts';
 
-const ids = [
-  'bare',
-  'splice',
-  'countersign-inbound',
-  'haproxy-equal',
-  'nginx-lua',
-  'node-http-undici',
-  'countersign-pair',
-];
+const us = 'countersign-inbound';
+const ids = ['bare', 'splice', us, 'haproxy-equal', 'nginx-lua', 'node-http-undici', 'countersign-pair'];
 const count = 100;
+const settleMs = 500;
 const call = { ...usualCall, path: '/api/status/stream' };
 
-interface Streamed {
-  readonly title: string;
+interface Sample {
   readonly events: number;
   readonly cpuPerEvent: number;
   readonly p50: number;
@@ -32,21 +27,42 @@ export const streams: Subject = {
   id: 'streams',
   modes: ['quick', 'usual', 'full'],
   async run(bench): Promise<Result> {
-    const data: Record<string, Streamed> = {};
-    for (const { peer, running } of pick(bench, ids))
-      data[peer.id] = await stream(bench.stage, peer, running, bench.mode === 'quick' ? 700 : 4000);
-    const rows = Object.values(data).map(({ title, events, cpuPerEvent, p50, p99 }) => [
-      title,
-      events.toFixed(0),
-      Number.isFinite(cpuPerEvent) ? cpuPerEvent.toFixed(1) : '',
-      p50.toFixed(0),
-      p99.toFixed(0),
-    ]);
+    const { stage, mode } = bench;
+    const entries = pick(bench, ids);
+    const data: Record<string, { title: string; samples: Sample[] }> = {};
+    for (const { peer } of entries) data[peer.id] = { title: peer.title, samples: [] };
+    const rounds = { quick: 1, usual: 3, full: 5 }[mode];
+    const ms = { quick: 400, usual: 1000, full: 4000 }[mode];
+    await interleaved(rounds, entries, async ({ peer, running }) => {
+      data[peer.id]!.samples.push(await stream(stage, peer, running, ms));
+    });
+    const ours = data[us]?.samples.map(({ cpuPerEvent }) => cpuPerEvent) ?? [];
+    const rows = Object.entries(data).map(([id, { title, samples }]) => {
+      const of = (key: keyof Sample) => median(samples.map((sample) => sample[key]));
+      const costs = samples.map(({ cpuPerEvent }) => cpuPerEvent);
+      return [
+        title,
+        of('events').toFixed(0),
+        Number.isFinite(of('cpuPerEvent')) ? of('cpuPerEvent').toFixed(1) : '',
+        id === us ? '' : ratioText(compare(ours, costs)),
+        of('p50').toFixed(0),
+        of('p99').toFixed(0),
+        `${(100 * spread(samples.map(({ p99 }) => p99))).toFixed(0)} %`,
+      ];
+    });
     return {
       id: 'streams',
       table: {
         title: '100 concurrent SSE streams, 50 events a second each',
-        columns: ['peer', 'events', 'CPU µs/event', 'delay p50 µs', 'delay p99 µs'],
+        columns: [
+          'peer',
+          'events',
+          'CPU µs/event',
+          'inbound / this',
+          'delay p50 µs',
+          'delay p99 µs',
+          'spread of p99',
+        ],
         rows,
         notes: ['the delay is from the app writing an event to the client reading it'],
       },
@@ -55,7 +71,7 @@ export const streams: Subject = {
   },
 };
 
-async function stream(stage: Stage, peer: Peer, running: RunningPeer, ms: number): Promise<Streamed> {
+async function stream(stage: Stage, peer: Peer, running: RunningPeer, ms: number): Promise<Sample> {
   const signer = new Signer(peer.dialect, stage.identity, call);
   const delays = new Latencies();
   const sockets: Socket[] = [];
@@ -72,16 +88,15 @@ async function stream(stage: Stage, peer: Peer, running: RunningPeer, ms: number
     socket.write(signer.head(), 'latin1');
     sockets.push(socket);
   }
-  await delay(500);
+  await delay(settleMs);
   delays.clear();
   const before = cpuTime(running.pids);
   await delay(ms);
   const after = cpuTime(running.pids);
   const events = delays.total;
   for (const socket of sockets) socket.destroy();
-  if (events === 0) throw new Error(`no event of a stream came through ${peer.title}`);
+  if (events === 0) throw new PeerFailed('let no event of a stream through', peer.id);
   return {
-    title: peer.title,
     events,
     cpuPerEvent:
       running.pids.length === 0

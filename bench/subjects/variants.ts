@@ -1,7 +1,7 @@
 import { type MeasureOptions, measure, type Sample } from '../measure.ts';
 import type { Peer } from '../peers/peer.ts';
 import { residentBytes } from '../processes.ts';
-import { compare, median, ratioText } from '../statistics.ts';
+import { compare, median, ratioText, reaches } from '../statistics.ts';
 import { type Bench, type Entry, interleaved, type Table } from '../subject.ts';
 
 export interface VariantData {
@@ -52,10 +52,9 @@ export function variantTable(
     variant === first ? '' : ratioText(compare(costs(variant), costs(first!))),
   ]);
   const notes = others.map((variant) => {
-    const { ratio, decided } = compare(costs(variant), costs(first!));
     if (target === undefined) return '';
-    const said = ratio <= target ? 'reached' : decided ? 'missed' : 'missed, though the rounds do not agree';
-    return `target ≤ ${target.toFixed(2)} × ${first!.title}: ${said}, ${ratio.toFixed(2)} with ${variant.title}`;
+    const said = reaches(compare(costs(variant), costs(first!)), target);
+    return `target ≤ ${target.toFixed(2)} × ${first!.title}: ${said} with ${variant.title}`;
   });
   return {
     title,
