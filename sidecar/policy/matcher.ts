@@ -58,7 +58,7 @@ function insert(root: Branch, rule: Rule): void {
     if (segment === '*') {
       at.star ??= branch();
       at = at.star;
-    } else at = literal(at, segment) ?? addLiteral(at, segment);
+    } else at = literalOf(at, segment) ?? addLiteral(at, segment);
   }
   const leaf: Leaf = (rule.tail ? at.tail : at.end) ?? { rules: [], any: undefined, byMethod: new Map() };
   if (rule.tail) at.tail = leaf;
@@ -68,35 +68,45 @@ function insert(root: Branch, rule: Rule): void {
   else for (const method of rule.methods) if (!leaf.byMethod.has(method)) leaf.byMethod.set(method, rule);
 }
 
+// FNV-1a, of 32 bits.
+const emptyHash = 0x811c9dc5 | 0;
+const hashOn = (hash: number, code: number) => Math.imul(hash ^ code, 0x01000193);
+
+function hashOf(segment: string): number {
+  let hash = emptyHash;
+  for (let i = 0; i < segment.length; i++) hash = hashOn(hash, segment.charCodeAt(i));
+  return hash;
+}
+
 function addLiteral(at: Branch, segment: string): Branch {
   at.literals ??= new Map();
-  const hash = hashOf(segment, 0, segment.length);
+  const hash = hashOf(segment);
   const added = { segment, branch: branch() };
   at.literals.set(hash, [...(at.literals.get(hash) ?? []), added]);
   return added.branch;
 }
 
-/** FNV-1a of a piece of a text. */
-function hashOf(text: string, from: number, to: number): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let i = from; i < to; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash;
-}
-
-/** The branch of a literal segment that stands in a text. */
-function literal(at: Branch, text: string, from = 0, to = text.length): Branch | undefined {
-  const sharing = at.literals?.get(hashOf(text, from, to));
+/** The branch of the literal segment that stands in a text. */
+function literal(at: Branch, hash: number, text: string, from: number, to: number): Branch | undefined {
+  const sharing = at.literals?.get(hash);
   if (sharing === undefined) return undefined;
   for (const { segment, branch } of sharing)
     if (segment.length === to - from && text.startsWith(segment, from)) return branch;
   return undefined;
 }
 
+const literalOf = (at: Branch, segment: string) => literal(at, hashOf(segment), segment, 0, segment.length);
+
 function walk(at: Branch, method: string, path: string, from: number): Rule | undefined {
   if (from > path.length) return choose(at.end, method) ?? choose(at.tail, method);
-  const slash = path.indexOf('/', from);
-  const to = slash === -1 ? path.length : slash;
-  const next = literal(at, path, from, to);
+  let hash = emptyHash;
+  let to = from;
+  for (; to < path.length; to++) {
+    const code = path.charCodeAt(to);
+    if (code === 0x2f) break;
+    hash = hashOn(hash, code);
+  }
+  const next = literal(at, hash, path, from, to);
   let rule: Rule | undefined;
   if (next !== undefined) rule = walk(next, method, path, to + 1);
   if (rule === undefined && at.star !== undefined && to > from) rule = walk(at.star, method, path, to + 1);
@@ -113,7 +123,7 @@ function covering(at: Branch, rule: Rule, index: number): Rule | undefined {
   if (byTail !== undefined) return byTail;
   const segment = rule.segments[index];
   if (segment === undefined) return rule.tail ? undefined : coveringLeaf(at.end, rule);
-  const next = segment === '*' ? undefined : literal(at, segment);
+  const next = segment === '*' ? undefined : literalOf(at, segment);
   const byLiteral = next && covering(next, rule, index + 1);
   if (byLiteral !== undefined) return byLiteral;
   return at.star !== undefined && segment !== '' ? covering(at.star, rule, index + 1) : undefined;

@@ -93,6 +93,28 @@ t.test(
   },
 );
 
+t.test('plain paths are those that one regular expression describes', async (t) => {
+  const described = /^\/$|^(?:\/(?!\.\.?(?:\/|$))[!$&'()*+,\-.0-9:=@A-Z_a-z~]+)+\/?$/;
+  const part = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('/', '/', '.', '..', 'a', '...', '/api', '/.well-known') },
+    fc.nat(300).map((code) => String.fromCharCode(code)),
+  );
+  let plain = 0;
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 8 }), fc.boolean(), (parts, rooted) => {
+      const path = (rooted ? '/' : '') + parts.join('');
+      if (isPlainPath(path) !== described.test(path)) throw new Error(JSON.stringify(path));
+      if (isPlainPath(path)) plain++;
+    }),
+    { numRuns: 5000 },
+  );
+  t.ok(plain > 200, `${plain} of them are plain`);
+  for (let code = 0; code < 300; code++) {
+    const path = `/${String.fromCharCode(code)}`;
+    t.equal(isPlainPath(path), described.test(path), JSON.stringify(path));
+  }
+});
+
 t.test('the raw path comes first, and what is plain has that reading alone', async (t) => {
   const part = fc.constantFrom(
     '/',
