@@ -101,11 +101,11 @@ function word(text: string, at: number): number {
 
 /** A word of the last block: after the text a 1, and then zeros. */
 function paddedWord(text: string, at: number): number {
-  let value = 0;
-  for (let i = 0; i < 4; i++) {
-    if (at + i < text.length) value |= text.charCodeAt(at + i) << (8 * i);
-    else if (at + i === text.length) value |= 1 << (8 * i);
-  }
+  const left = text.length - at;
+  if (left >= 4) return word(text, at);
+  if (left < 0) return 0;
+  let value = 1 << (8 * left);
+  for (let i = 0; i < left; i++) value |= text.charCodeAt(at + i) << (8 * i);
   return value;
 }
 
