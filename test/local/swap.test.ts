@@ -77,13 +77,17 @@ class Load {
 
   async run(): Promise<void> {
     const kept = new Agent({ keepAlive: true, maxSockets: 4 });
+    const sharing = new Agent({ keepAlive: true });
     await Promise.all([
+      // So many at once that they share connections between the two sidecars.
+      ...Array.from({ length: 16 }, (_, i) => this.#repeat('status', () => this.#status(sharing, i))),
       ...Array.from({ length: 4 }, () => this.#repeat('kept connection', () => this.#process(kept))),
       ...Array.from({ length: 2 }, () => this.#repeat('own connection', () => this.#process())),
       this.#repeat('events', () => this.#events()),
       this.#repeat('replay', () => this.#replay()),
     ]);
     kept.destroy();
+    sharing.destroy();
   }
 
   async #repeat(kind: string, call: () => Promise<void>): Promise<void> {
@@ -108,6 +112,13 @@ class Load {
     if (status !== 200) throw new Error(`${status} ${text}`);
     const { caller, result } = JSON.parse(text) as { caller: string; result: { input: { number: number } } };
     if (caller !== 'main-backend' || result.input.number !== input.number) throw new Error(`found ${text}`);
+  }
+
+  async #status(agent: Agent, i: number): Promise<void> {
+    const id = `nobody-${i}-${this.calls}`;
+    const target = `http://npu-worker/api/status/${id}`;
+    const { status, text } = await httpCall(this.#backend.outbound, { target, agent });
+    if (status !== 404 || !text.includes(id)) throw new Error(`${status} ${text}`);
   }
 
   async #events(): Promise<void> {
