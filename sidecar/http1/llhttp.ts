@@ -70,7 +70,8 @@ const afterSpare = llhttp.llhttp_alloc(request);
 const parserBytes = afterSpare - spare;
 if (parserBytes <= 0 || parserBytes > 1024) throw new Error('llhttp lays out its parsers in an unknown way');
 
-export const readBytes = 64 * 1024;
+/** A body of 64 KiB comes with its head in one read. */
+const readBytes = 128 * 1024;
 export const assemblyBytes = 512 * 1024;
 const pageBytes = 64 * 1024;
 // Growing detaches every view and every buffer that a socket reads into: so it is done once, before any is made.
