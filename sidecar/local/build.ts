@@ -59,7 +59,7 @@ export async function build(
 }
 
 async function buildProgram(program: Program, version: string): Promise<Built> {
-  const outfile = join(bundles, `${program.name}.js`);
+  const outfile = join(bundles, `${program.name}.cjs`);
   const [main, ...workers] = await Promise.all([
     bundle(root, program.entry, outfile),
     ...program.workers.map((worker) => bundleWorker(program, worker)),
@@ -74,7 +74,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   const hash = hashOf([version, ...program.execArgv].join(' '), code, packed);
   const file = join(dist, program.name);
   const stamp = join(bundles, `${program.name}.build.json`);
-  if (await isBuilt(file, stamp, hash)) return { name: program.name, file, hash, fresh: false };
+  if (await isBuilt([file, outfile], stamp, hash)) return { name: program.name, file, hash, fresh: false };
 
   // Into a folder of its own and renamed at the end: a running executable cannot be written to, and two builds
   // at once must not see each other's halves.
@@ -114,7 +114,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
 }
 
 async function bundleWorker(program: Program, entry: string) {
-  const outfile = join(bundles, `${program.name}.${entry.replace(/\.ts$/, '').replaceAll('/', '-')}.js`);
+  const outfile = join(bundles, `${program.name}.${entry.replace(/\.ts$/, '').replaceAll('/', '-')}.cjs`);
   return { asset: entry.replace(/\.ts$/, '.js'), outfile, ...(await bundle(root, entry, outfile)) };
 }
 
@@ -139,9 +139,9 @@ function hashOf(version: string, code: Uint8Array, packed: ReadonlyMap<string, U
   return digest.digest('hex');
 }
 
-async function isBuilt(file: string, stamp: string, hash: string): Promise<boolean> {
+async function isBuilt(files: readonly string[], stamp: string, hash: string): Promise<boolean> {
   try {
-    const [text] = await Promise.all([readFile(stamp, 'utf8'), access(file, constants.X_OK)]);
+    const [text] = await Promise.all([readFile(stamp, 'utf8'), ...files.map((file) => access(file))]);
     return (JSON.parse(text) as { hash: string }).hash === hash;
   } catch {
     return false;

@@ -26,7 +26,7 @@ t.before(async () => {
   await build();
 });
 
-const bundle = (name: string) => readFile(join(dist, `bundles/${name}.js`), 'utf8');
+const bundle = (name: string) => readFile(join(dist, `bundles/${name}.cjs`), 'utf8');
 const inputs = async (name: string) => {
   const metafile = JSON.parse(await readFile(join(dist, `bundles/${name}.meta.json`), 'utf8')) as Metafile;
   return Object.keys(metafile.inputs);
@@ -47,8 +47,8 @@ t.test('the two sidecar bundles differ in one composed function and in nothing e
 
 t.test('neither sidecar bundle holds the function of the other, in any of its threads', async (t) => {
   for (const file of await readdir(join(dist, 'bundles'))) {
-    if (!file.endsWith('.js')) continue;
-    const text = await bundle(file.slice(0, -3));
+    if (!file.endsWith('.cjs')) continue;
+    const text = await bundle(file.slice(0, -4));
     t.equal(
       text.includes('forwardAlways'),
       file.startsWith('countersign-logging.'),
@@ -64,8 +64,8 @@ t.test('neither sidecar bundle holds the function of the other, in any of its th
 
 t.test('V8 keeps the sources in one byte a character', async (t) => {
   for (const file of await readdir(join(dist, 'bundles'))) {
-    if (!file.endsWith('.js')) continue;
-    t.notMatch(await bundle(file.slice(0, -3)), /[^\0-\xff]/, file);
+    if (!file.endsWith('.cjs')) continue;
+    t.notMatch(await bundle(file.slice(0, -4)), /[^\0-\xff]/, file);
   }
 });
 

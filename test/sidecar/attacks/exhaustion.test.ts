@@ -24,7 +24,7 @@ t.test('10,000 idle connections: bounded memory, and the sidecar serves on', asy
   t.equal((await exchange(t, inbound, health)).status, 200);
   t.ok(performance.now() - since < 2_000);
   const each = ((await residentBytes(sidecar.child.pid!)) - before) / clients.length;
-  t.ok(each < 16 * 1024, `${Math.round(each)} bytes a connection`);
+  t.ok(each < 4.5 * 1024, `${Math.round(each)} bytes a connection`);
   t.equal(clients.filter((client) => client.closed).length, 0);
   for (const client of clients) client.socket.destroy();
 });
