@@ -44,13 +44,34 @@ function afterName(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** Resident memory in bytes, of all of them. @throws {ProcessEnded} */
-export function residentBytes(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(ofProcess(pid, 'status'))?.[1];
-    if (kib === undefined) throw new ProcessEnded(pid);
-    return sum + 1024 * Number(kib);
-  }, 0);
+/** Memory of processes, in bytes. */
+export interface Memory {
+  readonly resident: number;
+  /** What no other process can share: all but the pages of files, such as the program itself. */
+  readonly own: number;
+}
+
+/** Memory of all of them together. @throws {ProcessEnded} */
+export function memoryOf(pids: readonly number[]): Memory {
+  let resident = 0;
+  let own = 0;
+  for (const pid of pids) {
+    const status = ofProcess(pid, 'status');
+    const bytes = (field: string) => {
+      const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
+      if (kib === undefined) throw new ProcessEnded(pid);
+      return 1024 * Number(kib);
+    };
+    resident += bytes('VmRSS');
+    own += bytes('RssAnon');
+  }
+  return { resident, own };
+}
+
+/** As the tables show it. */
+export function memoryText({ resident, own }: Memory): string {
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  return `${mib(resident)} (${mib(own)})`;
 }
 
 function ofProcess(pid: number, file: 'stat' | 'status'): string {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { raiseDescriptors } from './descriptors.ts';
 import { Generators } from './load/generators.ts';
 import type { Identity } from './load/signer.ts';
 import { benchIdentity } from './peers/fleet.ts';
@@ -45,6 +46,7 @@ export class Stage {
   }
 
   static async open(): Promise<Stage> {
+    raiseDescriptors();
     const cores = coresOf(availableParallelism());
     const upstream = await start(process.execPath, [join(import.meta.dirname, 'load/upstream.ts')], {
       cores: cores.others,

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mostConnections } from '../descriptors.ts';
 import { baseFiller, usualCall } from '../load/signer.ts';
 import { freePort, start } from '../processes.ts';
 import type { Peer, Place } from './peer.ts';
@@ -9,7 +10,7 @@ const program = '/usr/sbin/haproxy';
 
 const frame = (port: number, app: number, rules: string) => `global
   nbthread 1
-  maxconn 9900
+  maxconn ${mostConnections()}
 defaults
   mode http
   timeout connect 2s

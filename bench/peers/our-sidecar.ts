@@ -1,10 +1,18 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dist } from '../../sidecar/local/build.ts';
+import { type Program, programs } from '../../sidecar/local/programs.ts';
 import { freePort, type Started, start } from '../processes.ts';
 import { callee, caller, writeFleetFolder } from './fleet.ts';
 import type { Place } from './peer.ts';
 
-export const binary = join(import.meta.dirname, '../../dist/countersign-enforcing');
+export const binary = join(dist, 'countersign-enforcing');
+
+/** What is in the binary, under Node itself: it takes further options of Node, which the binary does not. */
+export function underNode(...options: readonly string[]): [string, ...string[]] {
+  const { name, execArgv } = programs.find(({ name }) => binary.endsWith(name)) as Program;
+  return [process.execPath, ...execArgv, ...options, join(dist, 'bundles', `${name}.cjs`)];
+}
 
 export interface SidecarSettings {
   /** Rules beside those that every peer has. */

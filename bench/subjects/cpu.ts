@@ -1,5 +1,5 @@
 import { measure, type Sample } from '../measure.ts';
-import { residentBytes } from '../processes.ts';
+import { type Memory, memoryOf, memoryText } from '../processes.ts';
 import { compare, median, ratioText, reaches, spread } from '../statistics.ts';
 import { interleaved, type Result, type Subject } from '../subject.ts';
 
@@ -9,7 +9,7 @@ export interface Saturation {
   readonly checks: boolean;
   readonly note: string;
   readonly samples: Sample[];
-  residentMiB: number;
+  memory: Memory;
 }
 
 export type CpuData = Readonly<Record<string, Saturation>>;
@@ -25,6 +25,7 @@ const targets: Readonly<Record<string, number>> = {
   splice: 1.4,
 };
 const pairTarget = 2;
+const memoryTargetMB = 120;
 
 /** CPU per request, throughput and latency of every peer at saturation, 64 connections. */
 export const cpu: Subject = {
@@ -34,7 +35,7 @@ export const cpu: Subject = {
     const data: Record<string, Saturation> = {};
     for (const { peer } of entries) {
       const { title, checks, note = '' } = peer;
-      data[peer.id] = { title, checks, note, samples: [], residentMiB: 0 };
+      data[peer.id] = { title, checks, note, samples: [], memory: { resident: 0, own: 0 } };
     }
     // A first round for the compilers of whoever has one; it is not kept.
     for (const { peer, running } of entries)
@@ -42,7 +43,7 @@ export const cpu: Subject = {
     await interleaved(pace.rounds, entries, async ({ peer, running }) => {
       const saturation = data[peer.id]!;
       saturation.samples.push(await measure(stage, peer, running, pace));
-      saturation.residentMiB = residentBytes(running.pids) / 2 ** 20;
+      saturation.memory = memoryOf(running.pids);
     });
     return { id: 'cpu', table: tableOf(data), data };
   },
@@ -50,7 +51,7 @@ export const cpu: Subject = {
 
 function tableOf(data: CpuData) {
   const ours = data[us]?.samples.map((sample) => sample.cpu);
-  const rows = Object.entries(data).map(([id, { title, note, samples, residentMiB }]) => {
+  const rows = Object.entries(data).map(([id, { title, note, samples, memory }]) => {
     const of = (key: keyof Sample) => median(samples.map((sample) => sample[key]));
     const costs = samples.map((sample) => sample.cpu);
     const none = id === 'bare';
@@ -63,7 +64,7 @@ function tableOf(data: CpuData) {
       of('perSecond').toFixed(0),
       of('p50').toFixed(0),
       of('p99').toFixed(0),
-      none ? '' : residentMiB.toFixed(0),
+      none ? '' : memoryText(memory),
       none || id === us || ours === undefined ? '' : ratioText(compare(ours, costs)),
       note,
     ];
@@ -79,12 +80,12 @@ function tableOf(data: CpuData) {
       'req/s',
       'p50 µs',
       'p99 µs',
-      'RSS MiB',
+      'RSS MiB (own)',
       'inbound / this',
       '',
     ],
     rows,
-    notes: [...targetNotes(data), ...generatorNotes(data), ...badNotes(data)],
+    notes: [...targetNotes(data), ...memoryNotes(data), ...generatorNotes(data), ...badNotes(data)],
   };
 }
 
@@ -112,6 +113,16 @@ function targetNotes(data: CpuData): string[] {
     );
   }
   return notes;
+}
+
+function memoryNotes(data: CpuData): string[] {
+  const ours = data[us];
+  if (ours === undefined) return [];
+  const megabytes = ours.memory.resident / 1e6;
+  const said = megabytes <= memoryTargetMB ? 'reached' : 'missed';
+  return [
+    `target: RSS ≤ ${memoryTargetMB} MB: ${said}, ${megabytes.toFixed(0)} MB with the nonces of these calls, ${(ours.memory.own / 1e6).toFixed(0)} of them its own; the others are pages of the executable, which all of its processes share`,
+  ];
 }
 
 /** Less of its core than this, and something other than the peer may have set the pace. */

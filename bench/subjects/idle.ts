@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { mostConnections } from '../descriptors.ts';
 import { usualCall } from '../load/signer.ts';
-import { residentBytes } from '../processes.ts';
+import { memoryOf } from '../processes.ts';
 import { pick, type Result, type Subject } from '../subject.ts';
 
 const ids = ['countersign-inbound', 'haproxy-equal', 'nginx-lua', 'node-http-undici', 'splice'];
 const settleMs = 1500;
-/** What HAProxy may have open here; the descriptors that a shell allows leave room for no more. */
-const most: Readonly<Record<string, number>> = { 'haproxy-equal': 9500, splice: 4000 };
+/** Those that need, or ask for, a descriptor on either side: here there may be too few for so many connections. */
+const twoEach = new Set(['haproxy-equal', 'splice']);
 const targetKiB = 4.5;
 
 /** Memory of each connection that has made a call and now lies idle. */
@@ -19,20 +20,18 @@ export const idle: Subject = {
     for (const { peer } of pick(bench, ids)) {
       // A process of its own: what the others did before must not leave room in this one.
       const running = await stage.start(peer);
-      const connections = Math.min(
-        mode === 'quick' ? 1000 : 10_000,
-        most[peer.id] ?? Number.POSITIVE_INFINITY,
-      );
+      const wanted = mode === 'quick' ? 1000 : 10_000;
+      const connections = twoEach.has(peer.id) ? Math.min(wanted, mostConnections()) : wanted;
       const load = { port: running.port, dialect: peer.dialect, identity: stage.identity, call: usualCall };
       // The code and the buffers of a first batch are no connection's.
       await stage.generators.open({ ...load, connections: 200, perSecond: -1 });
       await stage.generators.close();
       await delay(settleMs / 3);
-      const before = residentBytes(running.pids);
+      const before = memoryOf(running.pids).resident;
       await stage.generators.open({ ...load, connections, perSecond: -1 });
       await delay(settleMs);
       const { open } = await stage.generators.report();
-      const kibEach = (residentBytes(running.pids) - before) / 1024 / open;
+      const kibEach = (memoryOf(running.pids).resident - before) / 1024 / open;
       await stage.generators.close();
       await running.stop();
       data[peer.id] = { title: peer.title, connections: open, kibEach, before };

@@ -1,13 +1,13 @@
 import { type MeasureOptions, measure, type Sample } from '../measure.ts';
 import type { Peer } from '../peers/peer.ts';
-import { residentBytes } from '../processes.ts';
+import { type Memory, memoryOf, memoryText } from '../processes.ts';
 import { compare, median, ratioText, reaches } from '../statistics.ts';
 import { type Bench, type Entry, interleaved, type Table } from '../subject.ts';
 
 export interface VariantData {
   readonly title: string;
   readonly samples: Sample[];
-  residentMiB: number;
+  memory: Memory;
 }
 
 /** Measures differently configured sidecars side by side; the first one is what the others are compared with. */
@@ -23,13 +23,13 @@ export async function measureVariants(
   try {
     for (const peer of peers) entries.push({ peer, running: await stage.start(peer) });
     for (const { peer, running } of entries) {
-      data[peer.id] = { title: peer.title, samples: [], residentMiB: 0 };
+      data[peer.id] = { title: peer.title, samples: [], memory: { resident: 0, own: 0 } };
       await measure(stage, peer, running, { warmMs: 0, ms: 2 * (pace.warmMs + pace.ms) });
     }
     await interleaved(rounds, entries, async ({ peer, running }) => {
       const variant = data[peer.id]!;
       variant.samples.push(await measure(stage, peer, running, { ...pace, ...options }));
-      variant.residentMiB = residentBytes(running.pids) / 2 ** 20;
+      variant.memory = memoryOf(running.pids);
     });
   } finally {
     await Promise.all(entries.map(({ running }) => running.stop()));
@@ -48,7 +48,7 @@ export function variantTable(
     variant.title,
     median(costs(variant)).toFixed(1),
     median(variant.samples.map(({ perSecond }) => perSecond)).toFixed(0),
-    variant.residentMiB.toFixed(0),
+    memoryText(variant.memory),
     variant === first ? '' : ratioText(compare(costs(variant), costs(first!))),
   ]);
   const notes = others.map((variant) => {
@@ -58,7 +58,7 @@ export function variantTable(
   });
   return {
     title,
-    columns: ['sidecar', 'CPU µs/req', 'req/s', 'RSS MiB', 'CPU, this / first'],
+    columns: ['sidecar', 'CPU µs/req', 'req/s', 'RSS MiB (own)', 'CPU, this / first'],
     rows,
     notes: notes.filter((note) => note !== ''),
   };
