@@ -1,6 +1,6 @@
 import type { Downstream } from '../downstream/downstream.ts';
 import type { Reason } from '../errors.ts';
-import { BodyWriter, type SentFraming } from '../http1/body-writer.ts';
+import { BodyWriter, type SentFraming, smallBytes } from '../http1/body-writer.ts';
 import type { Refusal } from '../http1/framing.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -11,9 +11,6 @@ import { choose, type UpstreamHost } from '../upstream/upstream-host.ts';
 import type { Side } from './side.ts';
 import { type BodyGuard, StreamedRequest } from './streamed-request.ts';
 import { Tunnel } from './tunnel.ts';
-
-/** A body of at most so many bytes goes out in one write with its head. */
-const smallBytes = 16 * 1024;
 
 /** One request and its response, from the connection that it came on to the connection that it went out on. */
 export class Exchange {

@@ -4,6 +4,9 @@ import { writeRange } from './socket.ts';
 /** How the end of a body that we send is shown (RFC 9112 §6). */
 export type SentFraming = 'none' | 'length' | 'chunked' | 'until-close';
 
+/** A body of at most so many bytes goes out in one write with its head. */
+export const smallBytes = 16 * 1024;
+
 const smallChunk = 4096;
 
 /** Writes one body, piece by piece, each piece at once. */

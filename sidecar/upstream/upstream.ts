@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange/exchange.ts';
+import { smallBytes } from '../http1/body-writer.ts';
 import { ChunkedDecoder, ChunkedError } from '../http1/chunked-decoder.ts';
 import { coarseNow, type Timed, unwatch, watch } from '../http1/deadlines.ts';
 import { fieldId } from '../http1/field-names.ts';
@@ -193,6 +194,10 @@ export class Upstream implements SocketOwner, Timed {
         continue;
       }
       const bodyBytes = wholeBody(head, end - at);
+      if (bodyBytes === Number.POSITIVE_INFINITY && this.#restIsNear(head)) {
+        this.#stash = Buffer.from(from.subarray(headStart, end));
+        return;
+      }
       if (!exchange.takes(bodyBytes)) {
         this.#suspended = true;
         this.deadline = Number.POSITIVE_INFINITY;
@@ -216,6 +221,12 @@ export class Upstream implements SocketOwner, Timed {
         end = rest.length;
       }
     }
+  }
+
+  /** Whether a short response was only cut by a read, so that those who follow it need not go. */
+  #restIsNear(head: ResponseHead): boolean {
+    const follow = this.#behind !== undefined && this.#behind.length > 0;
+    return follow && head.body === 'length' && head.contentLength <= smallBytes;
   }
 
   /** The turn of its exchange has come: a response that waited for it is passed on. */
