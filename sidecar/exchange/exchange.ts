@@ -1,20 +1,23 @@
 import type { Downstream } from '../downstream/downstream.ts';
-import type { Reason } from '../errors.ts';
 import { BodyWriter, type SentFraming, smallBytes } from '../http1/body-writer.ts';
 import type { Refusal } from '../http1/framing.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import type { Verdict } from '../policy/verdict.ts';
+import type { CallRecord, Direction } from '../telemetry/call-record.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { choose, type UpstreamHost } from '../upstream/upstream-host.ts';
 import type { Side } from './side.ts';
 import { type BodyGuard, StreamedRequest } from './streamed-request.ts';
 import { Tunnel } from './tunnel.ts';
 
+/** Of an exchange that ends before anybody could decide on it: only its caller can have gone. */
+const undecided = { refused: 'upstream-failed', detail: '' } as const;
+
 /** One request and its response, from the connection that it came on to the connection that it went out on. */
-export class Exchange {
+export class Exchange implements CallRecord {
   readonly side: Side;
+  readonly direction: Direction;
   readonly downstream: Downstream;
   readonly requestId: string;
   readonly method: string;
@@ -24,7 +27,7 @@ export class Exchange {
   /** Monotonic milliseconds, as `endedAtMs`. */
   readonly startedAtMs = performance.now();
   endedAtMs = 0;
-  verdict: Verdict | { readonly refused: Reason; readonly detail: string } | undefined = undefined;
+  verdict: CallRecord['verdict'] = undecided;
   disposition: 'forwarded' | 'refused' = 'forwarded';
   caller: string | undefined = undefined;
   claimed: string | undefined = undefined;
@@ -59,6 +62,7 @@ export class Exchange {
 
   constructor(side: Side, downstream: Downstream, head: RequestHead, requestId: string) {
     this.side = side;
+    this.direction = side.direction;
     this.downstream = downstream;
     this.requestId = requestId;
     this.method = head.method;
@@ -234,7 +238,7 @@ export class Exchange {
     this.disposition = 'refused';
     const { verdict } = this;
     // A denial is the verdict itself; anything else happened to a call whatever its verdict was.
-    if (verdict === undefined || 'refused' in verdict || verdict.allowed) {
+    if ('refused' in verdict || verdict.allowed) {
       this.verdict = { refused: refusal.reason, detail: refusal.detail };
     }
   }

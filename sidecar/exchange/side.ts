@@ -1,10 +1,12 @@
 import type { Refusal } from '../http1/framing.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { Direction } from '../telemetry/call-record.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
 
 /** What one side of the sidecar knows of how its exchanges run. */
 export interface Side {
+  readonly direction: Direction;
   /** Fields of responses that end here, as a table for `keptLines`. */
   readonly responseDrop: Uint8Array;
   readonly draining: boolean;

@@ -17,6 +17,7 @@ import type { ServiceRules } from '../policy/matrix.ts';
 import type { ApplyVerdict, Denial, Disposition, Verdict } from '../policy/verdict.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import type { Proof } from '../signature/verify.ts';
+import { malformed } from '../telemetry/call-record.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { UpstreamHost } from '../upstream/upstream-host.ts';
@@ -53,6 +54,7 @@ const noMemory: Circumstances['replay'] = { admit: () => 'lost' };
 
 /** Peers to the local app: verify, decide, and forward what the binary's disposition permits. */
 export class Inbound implements Pipeline, Side {
+  readonly direction = 'inbound';
   readonly absoluteFormReplacesHost = false;
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
@@ -208,19 +210,8 @@ export class Inbound implements Pipeline, Side {
 
   onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
     const requestId = requestIdOf(undefined);
-    const now = performance.now();
-    this.#parts.telemetry.record({
-      direction: 'inbound',
-      requestId,
-      callee: this.#parts.config.service,
-      method: '',
-      path: '',
-      startedAtMs: now,
-      endedAtMs: now,
-      verdict: { refused: refusal.reason, detail: refusal.detail },
-      disposition: 'refused',
-      status: 0,
-    });
+    const { telemetry, config } = this.#parts;
+    telemetry.record(malformed('inbound', requestId, undefined, config.service, refusal));
     return requestId;
   }
 
@@ -232,7 +223,7 @@ export class Inbound implements Pipeline, Side {
 
   /** The mark of a call that was denied and is forwarded: only the caller's sidecar knows what it had signed. */
   responseLines({ verdict }: Exchange): string {
-    if (verdict === undefined || 'refused' in verdict || verdict.allowed) return '';
+    if ('refused' in verdict || verdict.allowed) return '';
     return `${denialField}: ${verdict.denial.reason}\r\n`;
   }
 
@@ -254,22 +245,7 @@ export class Inbound implements Pipeline, Side {
   }
 
   onEnd(exchange: Exchange): void {
-    this.#parts.telemetry.record({
-      direction: 'inbound',
-      requestId: exchange.requestId,
-      caller: exchange.caller,
-      callee: exchange.callee,
-      claimed: exchange.claimed,
-      method: exchange.method,
-      path: exchange.path,
-      kid: exchange.kid,
-      skewSeconds: exchange.skewSeconds,
-      startedAtMs: exchange.startedAtMs,
-      endedAtMs: exchange.endedAtMs,
-      verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
-      disposition: exchange.disposition,
-      status: exchange.status,
-    });
+    this.#parts.telemetry.record(exchange);
   }
 
   onClosed(downstream: Downstream, exchange: Exchange | undefined): void {

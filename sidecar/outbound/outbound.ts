@@ -14,6 +14,7 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { contentDigest } from '../signature/content-digest.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
+import { malformed } from '../telemetry/call-record.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { UpstreamHost } from '../upstream/upstream-host.ts';
 import type { Callee, Callees } from './callees.ts';
@@ -34,6 +35,7 @@ const trailer = streamingTrailers.join(', ');
 
 /** The local app to its callees: find the callee, sign, send. */
 export class Outbound implements Pipeline, Side {
+  readonly direction = 'outbound';
   readonly absoluteFormReplacesHost = true;
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
@@ -138,20 +140,8 @@ export class Outbound implements Pipeline, Side {
 
   onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
     const requestId = requestIdOf(undefined);
-    const now = performance.now();
-    this.#parts.telemetry.record({
-      direction: 'outbound',
-      requestId,
-      caller: this.#parts.config.service,
-      callee: '',
-      method: '',
-      path: '',
-      startedAtMs: now,
-      endedAtMs: now,
-      verdict: { refused: refusal.reason, detail: refusal.detail },
-      disposition: 'refused',
-      status: 0,
-    });
+    const { telemetry, config } = this.#parts;
+    telemetry.record(malformed('outbound', requestId, config.service, '', refusal));
     return requestId;
   }
 
@@ -209,20 +199,7 @@ export class Outbound implements Pipeline, Side {
   }
 
   onEnd(exchange: Exchange): void {
-    this.#parts.telemetry.record({
-      direction: 'outbound',
-      requestId: exchange.requestId,
-      caller: exchange.caller,
-      callee: exchange.callee,
-      method: exchange.method,
-      path: exchange.path,
-      kid: exchange.kid,
-      startedAtMs: exchange.startedAtMs,
-      endedAtMs: exchange.endedAtMs,
-      verdict: exchange.verdict ?? { refused: 'upstream-failed', detail: '' },
-      disposition: exchange.disposition,
-      status: exchange.status,
-    });
+    this.#parts.telemetry.record(exchange);
   }
 
   onClosed(downstream: Downstream, exchange: Exchange | undefined): void {

@@ -34,6 +34,30 @@ export interface CallRecord {
   readonly status: number;
 }
 
+/** The record of a message that is refused before it is anybody's call. */
+export function malformed(
+  direction: Direction,
+  requestId: string,
+  caller: string | undefined,
+  callee: string,
+  refusal: { readonly reason: Reason; readonly detail: string },
+): CallRecord {
+  const now = performance.now();
+  return {
+    direction,
+    requestId,
+    caller,
+    callee,
+    method: '',
+    path: '',
+    startedAtMs: now,
+    endedAtMs: now,
+    verdict: { refused: refusal.reason, detail: refusal.detail },
+    disposition: 'refused',
+    status: 0,
+  };
+}
+
 /** Every reason with the place of its counter; place 0 counts the allowed calls. */
 export const reasonNames: readonly Reason[] = Object.keys(reasons) as Reason[];
 export const outcomeCount = reasonNames.length + 1;
