@@ -4,7 +4,8 @@ import { replaceDurably } from './durable-file.ts';
 import { ReplayMemory } from './replay-memory.ts';
 
 const magic = 'countersign-replay 1\n';
-const chunkBytes = 1024 * 1024;
+/** So much is packed or unpacked before others get their turn: a millisecond or two. */
+const chunkBytes = 256 * 1024;
 const entryBytes = 16;
 
 /** What the file says before the entries; one line of JSON, its length in bytes before it. */
@@ -35,7 +36,7 @@ export function writeHandover(file: string, memory: ReplayMemory, refusedUnmarke
 }
 
 function* content(memory: ReplayMemory, refusedUnmarked: number): Generator<Uint8Array> {
-  const minutes = [...memory.snapshot()].map(({ minute, callers }) => {
+  const minutes = memory.minutes().map(({ minute, callers }) => {
     return { minute, callers, entries: Object.values(callers).reduce((sum, count) => sum + count, 0) };
   });
   const refusedTo: Record<string, number> = {};
@@ -49,27 +50,22 @@ function* content(memory: ReplayMemory, refusedUnmarked: number): Generator<Uint
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
   yield Buffer.concat([Buffer.from(magic), length, text]);
-  for (const { forEachPage } of memory.snapshot()) {
-    let chunks: Buffer[] = [];
-    forEachPage((entries) => chunks.push(Buffer.from(entries.slice().buffer)));
-    yield* joined(chunks);
-    chunks = [];
-  }
+  for (const { minute } of minutes) yield* inChunks(memory.entriesOf(minute));
 }
 
-/** The same bytes in fewer pieces. */
-function* joined(chunks: readonly Buffer[]): Generator<Uint8Array> {
-  let some: Buffer[] = [];
-  let bytes = 0;
-  for (const chunk of chunks) {
-    some.push(chunk);
-    bytes += chunk.length;
-    if (bytes < chunkBytes) continue;
-    yield Buffer.concat(some);
-    some = [];
-    bytes = 0;
+/** The same bytes in fewer pieces; each is valid until the next one is asked for. */
+function* inChunks(pieces: Iterable<Int32Array>): Generator<Uint8Array> {
+  const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+  let length = 0;
+  for (const piece of pieces) {
+    if (length + piece.byteLength > chunk.length) {
+      yield chunk.subarray(0, length);
+      length = 0;
+    }
+    chunk.set(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength), length);
+    length += piece.byteLength;
   }
-  yield Buffer.concat(some);
+  yield chunk.subarray(0, length);
 }
 
 function* withChecksum(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {

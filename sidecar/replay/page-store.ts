@@ -105,23 +105,24 @@ export class PageStore {
     words[directory + 1] = 0;
   }
 
-  /** Copies the entries of a set, page by page, to `take`; the words it is given are valid during the call only. */
-  forEachPage(bucket: number, partition: number, take: (entries: Int32Array) => void): void {
+  /** The entries of a set, page by page; the words of a page are valid until the next one is asked for. */
+  *pages(bucket: number, partition: number): Generator<Int32Array> {
+    const words = this.#words;
     const directory = atDirectories + 2 * (bucket * partitions + partition);
-    const first = this.#words[directory] as number;
+    const first = words[directory] as number;
     if (first === 0) return;
     const packed = new Int32Array(pageWords);
     const places = this.#address(first);
-    for (let i = 0; i < 1 << (this.#words[directory + 1] as number); i++) {
-      const page = this.#words[places + i] as number;
+    for (let i = 0; i < 1 << (words[directory + 1] as number); i++) {
+      const page = words[places + i] as number;
       if (!this.#isLowestPlace(page, i)) continue;
       const base = this.#address(page);
       let length = 0;
       for (let at = base; at < base + pageWords; at += entryWords) {
-        if (this.#words[at] === 0) continue;
-        for (let word = 0; word < entryWords; word++) packed[length++] = this.#words[at + word] as number;
+        if (words[at] === 0) continue;
+        for (let word = 0; word < entryWords; word++) packed[length++] = words[at + word] as number;
       }
-      take(packed.subarray(0, length));
+      yield packed.subarray(0, length);
     }
   }
 

@@ -331,25 +331,23 @@ export class ReplayMemory {
     return [...this.#minutes].filter((minute) => minute >= 0).sort((a, b) => a - b);
   }
 
-  /** What a successor needs to know of each minute, and its entries: four words each. For a closed memory. */
-  *snapshot(): Generator<{
-    minute: number;
-    callers: Record<string, number>;
-    forEachPage: (take: (entries: Int32Array) => void) => void;
-  }> {
-    for (const minute of this.#liveMinutes()) {
+  /** What a successor needs to know of each minute, oldest first. For a closed memory. */
+  minutes(): { minute: number; callers: Record<string, number> }[] {
+    return this.#liveMinutes().map((minute) => {
       const bucket = this.#minutes.indexOf(minute);
       const callers: Record<string, number> = {};
       for (let caller = 0; caller < this.callers.count; caller++) {
         const count = this.#words[atBucketCallers + bucket * mostCallers + caller] as number;
         if (count > 0) callers[this.callers.name(caller)] = count;
       }
-      const forEachPage = (take: (entries: Int32Array) => void) => {
-        for (let partition = 0; partition < partitions; partition++)
-          this.#store.forEachPage(bucket, partition, take);
-      };
-      yield { minute, callers, forEachPage };
-    }
+      return { minute, callers };
+    });
+  }
+
+  /** The entries of a minute, some at a time, four words each; they are valid until the next are asked for. */
+  *entriesOf(minute: number): Generator<Int32Array> {
+    const bucket = this.#minutes.indexOf(minute);
+    for (let partition = 0; partition < partitions; partition++) yield* this.#store.pages(bucket, partition);
   }
 
   /** The secret of the hash: it goes with the entries, and nowhere else. */
@@ -386,7 +384,10 @@ export class ReplayMemory {
     const bucket = this.#bucket(minute);
     if (bucket < 0) return false;
     for (let at = 0; at + 3 < entries.length; at += 4) {
-      const [w0, w1, w2, w3] = entries.subarray(at, at + 4) as unknown as [number, number, number, number];
+      const w0 = entries[at] as number;
+      const w1 = entries[at + 1] as number;
+      const w2 = entries[at + 2] as number;
+      const w3 = entries[at + 3] as number;
       if (!this.#store.find(bucket, w0, w1, w2, w3) && !this.#store.insert(bucket, w0, w1, w2, w3))
         return false;
     }

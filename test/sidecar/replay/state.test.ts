@@ -54,6 +54,26 @@ t.test('a handover passes everything on, once', async (t) => {
   await third.handOver();
 });
 
+t.test('others get their turn while a large memory is handed over', async (t) => {
+  const state = await openState(t.testdir(), { kids, report });
+  const created = nowSeconds();
+  // All in one minute.
+  for (let n = 0; n < 500_000; n++) state.memory.admit('a/1', nonce(n), created);
+  let handedOver = false;
+  const done = state.handOver().finally(() => {
+    handedOver = true;
+  });
+  let longestMs = 0;
+  while (!handedOver) {
+    const before = process.threadCpuUsage();
+    await new Promise(setImmediate);
+    const { user, system } = process.threadCpuUsage(before);
+    longestMs = Math.max(longestMs, (user + system) / 1000);
+  }
+  await done;
+  t.ok(longestMs < 12, `${longestMs.toFixed(1)} ms of computing in one turn of the event loop`);
+});
+
 t.test('the next process waits for the lock, and gives up when it is told to', async (t) => {
   const directory = t.testdir();
   const first = await openState(directory, { kids, report });
