@@ -3,7 +3,7 @@ import { Latencies } from './load/latencies.ts';
 import { decades, type Line, lines, stackedBars, steps } from './plots.ts';
 import type { Kept, Results } from './results.ts';
 import { median } from './statistics.ts';
-import type { BodiesData } from './subjects/bodies.ts';
+import { type BodiesData, bytesPerSecond } from './subjects/bodies.ts';
 import type { CpuData } from './subjects/cpu.ts';
 import type { HeadsData } from './subjects/heads.ts';
 import type { LatencyData } from './subjects/latency.ts';
@@ -103,10 +103,10 @@ async function bodiesPlot(results: Results): Promise<boolean> {
   const result = await results.kept('bodies');
   if (result === undefined) return false;
   const byTitle = new Map<string, [number, number][]>();
-  for (const { what, title, bytes, samples } of result.data as BodiesData[]) {
-    const name = `${what}: ${title}`;
-    const rate = (median(samples.map(({ perSecond }) => perSecond)) * bytes) / 1e6;
-    byTitle.set(name, [...(byTitle.get(name) ?? []), [bytes / 1024, rate]]);
+  for (const one of result.data as BodiesData[]) {
+    const name = `${one.what}: ${one.id}`;
+    const rate = median(bytesPerSecond(one)) / 1e6;
+    byTitle.set(name, [...(byTitle.get(name) ?? []), [one.bytes / 1024, rate]]);
   }
   const drawn = [...byTitle].map(([title, points]) => ({ title, points }));
   const all = drawn.flatMap(({ points }) => points);

@@ -18,7 +18,9 @@ export interface Sample {
   readonly busy: number;
   /** The same of the load generators: what is near 1 limits the result. */
   readonly generatorBusy: number;
+  /** Bytes a second in either direction, heads and all. */
   readonly receivedPerSecond: number;
+  readonly sentPerSecond: number;
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
@@ -31,6 +33,8 @@ export interface MeasureOptions {
   readonly perSecond?: number;
   readonly warmMs: number;
   readonly ms: number;
+  /** A run with fewer requests than this goes on for a while; 50 when left out. */
+  readonly fewest?: number;
   /** Given the latencies of the run, for a plot. */
   readonly onLatencies?: (latencies: Latencies) => void;
 }
@@ -86,7 +90,7 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
   await delay(options.ms);
   let window = await generators.report();
   // A machine that is busy with other things can leave too little to speak of.
-  for (let i = 0; i < mostExtensions && window.requests < fewestRequests; i++) {
+  for (let i = 0; i < mostExtensions && window.requests < (options.fewest ?? fewestRequests); i++) {
     await delay(options.ms);
     window = together(window, await generators.report());
   }
@@ -113,6 +117,7 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
     busy: (user + system) / (took * 1e6),
     generatorBusy: generator / generators.pids.length / (took * 1e6),
     receivedPerSecond: window.received / took,
+    sentPerSecond: window.sent / took,
     p50: window.latencies.quantile(0.5),
     p99: window.latencies.quantile(0.99),
     p999: window.latencies.quantile(0.999),
@@ -125,6 +130,7 @@ function together(one: Window, other: Window): Window {
     requests: one.requests + other.requests,
     bad: one.bad + other.bad,
     received: one.received + other.received,
+    sent: one.sent + other.sent,
     open: other.open,
     latencies: one.latencies,
   };

@@ -13,6 +13,9 @@ const palette = [
   '#c05f9a',
   '#5f8f9a',
   '#8f8f2a',
+  '#444444',
+  '#1fa2a2',
+  '#a03080',
 ];
 
 const escaped = (text: string) =>

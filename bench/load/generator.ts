@@ -145,6 +145,7 @@ class Run {
   requests = 0;
   bad = 0;
   received = 0;
+  #sent = 0;
 
   constructor(load: Load) {
     this.load = load;
@@ -247,12 +248,22 @@ class Run {
       requests: this.requests,
       bad: this.bad,
       received: this.received,
+      sent: this.#sentSince(),
       open: this.connections.filter(({ socket }) => !socket.destroyed).length,
       latencies: Array.from(this.latencies.counts),
     };
     this.requests = this.bad = this.received = 0;
     this.latencies.clear();
     return report;
+  }
+
+  #sentSince(): number {
+    let sent = 0;
+    for (const { socket } of this.connections) sent += socket.bytesWritten - socket.writableLength;
+    const before = this.#sent;
+    this.#sent = sent;
+    // Less after connections that were lost and opened again.
+    return Math.max(0, sent - before);
   }
 
   stop(): void {

@@ -23,6 +23,7 @@ export interface Window {
   readonly requests: number;
   readonly bad: number;
   readonly received: number;
+  readonly sent: number;
   readonly open: number;
   readonly latencies: Latencies;
 }
@@ -65,6 +66,7 @@ export class Generators {
       requests: sum(({ requests }) => requests),
       bad: sum(({ bad }) => bad),
       received: sum(({ received }) => received),
+      sent: sum(({ sent }) => sent),
       open: sum(({ open }) => open),
       latencies,
     };

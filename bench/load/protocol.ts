@@ -25,6 +25,8 @@ export interface Report {
   readonly bad: number;
   /** Bytes of the answers. */
   readonly received: number;
+  /** Bytes of the requests, as far as the kernel has taken them. */
+  readonly sent: number;
   /** Connections that are open. */
   readonly open: number;
   readonly latencies: readonly number[];
