@@ -42,6 +42,40 @@ export const fieldNames = [
 
 export type KnownField = Exclude<(typeof fieldNames)[number], ''>;
 
+/** Fields of a request that end at this hop, or are written anew for the next one (RFC 9110 §7.6.1). */
+export const requestHopFields = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'content-length',
+  'upgrade',
+  'http2-settings',
+] as const satisfies readonly KnownField[];
+
+/** Fields that say who calls, what was signed and what came of it: each side writes its own. */
+export const serviceFields = [
+  'signature',
+  'signature-input',
+  'x-service-id',
+  'x-service-content-length',
+  'x-service-refusal',
+  'x-service-denial',
+  'x-request-id',
+] as const satisfies readonly KnownField[];
+
+/** Fields of a response that end at this hop, or are written anew. */
+export const responseHopFields = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+] as const satisfies readonly KnownField[];
+
 /** The number of a known field. */
 export const fieldId = Object.fromEntries(fieldNames.map((name, id) => [name, id])) as Record<
   KnownField,

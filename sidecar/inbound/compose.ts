@@ -1,31 +1,16 @@
 import type { SentFraming } from '../http1/body-writer.ts';
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId } from '../http1/field-names.ts';
+import { fieldId, requestHopFields, serviceFields } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { withoutOurMembers } from '../signature/members.ts';
 
 /** What ends here on the way to the app, or is written anew. */
 const dropped = dropTable(
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'content-length',
-  'upgrade',
-  'http2-settings',
-  'signature',
-  'signature-input',
-  'x-service-id',
-  'x-service-content-length',
-  'x-service-refusal',
-  'x-service-denial',
+  ...requestHopFields,
+  ...serviceFields,
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
-  'x-request-id',
 );
 
 /** Who calls, as far as the app may be told. */

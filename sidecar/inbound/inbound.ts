@@ -5,7 +5,7 @@ import { Exchange } from '../exchange/exchange.ts';
 import type { Side } from '../exchange/side.ts';
 import type { BodyGuard } from '../exchange/streamed-request.ts';
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId } from '../http1/field-names.ts';
+import { fieldId, responseHopFields } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
 import { denialField } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -58,15 +58,7 @@ export class Inbound implements Pipeline, Side {
   readonly absoluteFormReplacesHost = false;
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
-  readonly responseDrop = dropTable(
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'transfer-encoding',
-    'upgrade',
-    'x-service-refusal',
-    'x-service-denial',
-  );
+  readonly responseDrop = dropTable(...responseHopFields, 'x-service-refusal', 'x-service-denial');
   draining = false;
   readonly connections = new Set<Downstream>();
   readonly #parts: InboundParts;

@@ -1,5 +1,5 @@
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId } from '../http1/field-names.ts';
+import { fieldId, requestHopFields, serviceFields } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requiredComponents } from '../signature/coverage-rules.ts';
 import type { PairKey } from '../signature/hmac.ts';
@@ -9,27 +9,7 @@ import { newNonce } from './nonce.ts';
 import { type Added, OutgoingRequest } from './outgoing-request.ts';
 
 /** What ends here on the way to the callee, or is written anew. */
-const dropped = dropTable(
-  'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'content-length',
-  'content-digest',
-  'upgrade',
-  'http2-settings',
-  'signature',
-  'signature-input',
-  'x-service-id',
-  'x-service-content-length',
-  'x-service-refusal',
-  'x-service-denial',
-  'x-request-id',
-);
+const dropped = dropTable(...requestHopFields, ...serviceFields, 'host', 'content-digest');
 
 /** A key to sign with, and its key id. */
 export interface SigningKey {

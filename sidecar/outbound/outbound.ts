@@ -5,7 +5,7 @@ import { type DenialReason, reasons } from '../errors.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import type { Side } from '../exchange/side.ts';
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId } from '../http1/field-names.ts';
+import { fieldId, responseHopFields } from '../http1/field-names.ts';
 import type { Refusal } from '../http1/framing.ts';
 import { reparsed } from '../http1/head-parser.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -39,14 +39,8 @@ export class Outbound implements Pipeline, Side {
   readonly absoluteFormReplacesHost = true;
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
-  readonly responseDrop = dropTable(
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'transfer-encoding',
-    'upgrade',
-    'x-service-denial',
-  );
+  /** The field that marks refusals stays: by it the app tells a sidecar's answer from the callee's own. */
+  readonly responseDrop = dropTable(...responseHopFields, 'x-service-denial');
   draining = false;
   readonly connections = new Set<Downstream>();
   readonly #parts: OutboundParts;
@@ -57,8 +51,6 @@ export class Outbound implements Pipeline, Side {
     this.#parts = parts;
     this.limits = limits;
     this.timeouts = timeouts;
-    // The field that marks refusals stays: by it the app tells a sidecar's answer from the callee's own.
-    this.responseDrop[fieldId['x-service-refusal']] = 0;
   }
 
   onRequest(downstream: Downstream, head: RequestHead): void {
