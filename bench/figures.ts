@@ -3,7 +3,7 @@ import { Latencies } from './load/latencies.ts';
 import { decades, type Line, lines, stackedBars, steps } from './plots.ts';
 import type { Kept, Results } from './results.ts';
 import { median } from './statistics.ts';
-import { type BodiesData, bytesPerSecond } from './subjects/bodies.ts';
+import { type BodiesData, ofWholeCore } from './subjects/bodies.ts';
 import type { CpuData } from './subjects/cpu.ts';
 import type { HeadsData } from './subjects/heads.ts';
 import type { LatencyData } from './subjects/latency.ts';
@@ -105,7 +105,7 @@ async function bodiesPlot(results: Results): Promise<boolean> {
   const byTitle = new Map<string, [number, number][]>();
   for (const one of result.data as BodiesData[]) {
     const name = `${one.what}: ${one.id}`;
-    const rate = median(bytesPerSecond(one)) / 1e6;
+    const rate = median(ofWholeCore(one)) / 1e6;
     byTitle.set(name, [...(byTitle.get(name) ?? []), [one.bytes / 1024, rate]]);
   }
   const drawn = [...byTitle].map(([title, points]) => ({ title, points }));
@@ -127,7 +127,7 @@ async function bodiesPlot(results: Results): Promise<boolean> {
       label,
     ),
   };
-  await results.keepPlot('bodies', lines('Bodies', where(result), x, y, drawn));
+  await results.keepPlot('bodies', lines('Bodies: what a whole core passes on', where(result), x, y, drawn));
   return true;
 }
 

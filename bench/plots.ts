@@ -97,8 +97,8 @@ export interface Axis {
 export function lines(title: string, note: string, x: Axis, y: Axis, drawn: readonly Line[]): string {
   const plotLeft = 64;
   const plotRight = width - 240;
-  const top = 60;
-  const bottom = 340;
+  const top = 76;
+  const bottom = 356;
   const place = (axis: Axis, from: number, to: number) => {
     const of = (value: number) => (axis.log ? Math.log10(Math.max(value, 1e-9)) : value);
     const first = of(axis.ticks[0]![0]);
@@ -126,6 +126,8 @@ export function lines(title: string, note: string, x: Axis, y: Axis, drawn: read
       .map(([px, py], n) => `${n === 0 ? 'M' : 'L'}${atX(px).toFixed(1)} ${atY(py).toFixed(1)}`)
       .join('');
     body.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`);
+    for (const [px, py] of points)
+      body.push(`<circle cx="${atX(px).toFixed(1)}" cy="${atY(py).toFixed(1)}" r="2.5" fill="${colour}"/>`);
     body.push(`<rect x="${plotRight + 16}" y="${top + i * 20}" width="10" height="10" fill="${colour}"/>`);
     body.push(text(plotRight + 31, top + i * 20 + 9, name, { size: 11 }));
   });

@@ -139,14 +139,14 @@ function against(data: readonly BodiesData[], theirs: BodiesData): Comparison {
 }
 
 /** Of bodies; of the largest too few are complete in one run to be counted, but a head is nothing beside them. */
-export function bytesPerSecond({ bytes, samples }: BodiesData): number[] {
+function bytesPerSecond({ bytes, samples }: BodiesData): number[] {
   return samples.map(({ perSecond, sentPerSecond, receivedPerSecond }) =>
     bytes > MiB ? Math.max(sentPerSecond, receivedPerSecond) : perSecond * bytes,
   );
 }
 
 /** The same for each second of CPU time that the peer used. */
-function ofWholeCore(data: BodiesData): number[] {
+export function ofWholeCore(data: BodiesData): number[] {
   return bytesPerSecond(data).map((rate, i) => rate / data.samples[i]!.busy);
 }
 
