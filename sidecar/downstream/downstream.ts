@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange/exchange.ts';
-import { ChunkedError } from '../http1/chunked-decoder.ts';
 import { coarseNow, type Timed, unwatch, watch } from '../http1/deadlines.ts';
 import { frameRequest, type Refusal } from '../http1/framing.ts';
 import { parseRequestHead } from '../http1/head-parser.ts';
@@ -58,8 +57,6 @@ export class Downstream implements SocketOwner, Timed {
   #headDeadline = Number.POSITIVE_INFINITY;
   /** The body of the present request, while it arrives. */
   #body: RequestBody | undefined = undefined;
-  /** With `collect`: what to do once the body is there. */
-  #onCollected: (() => void) | undefined = undefined;
   #lingered = 0;
 
   private constructor(accepted: Socket, pipeline: Pipeline, route: string | undefined) {
@@ -281,11 +278,7 @@ export class Downstream implements SocketOwner, Timed {
       then(body);
       return;
     }
-    const pieces: Buffer[] = [];
-    this.#body = new RequestBody({ body: 'length', contentLength: length }, 0, (buffer, start, end) =>
-      pieces.push(Buffer.from(buffer.subarray(start, end))),
-    );
-    this.#onCollected = () => then(Buffer.concat(pieces));
+    this.#body = RequestBody.collected(length, then);
     this.state = 'collect';
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
   }
@@ -295,8 +288,11 @@ export class Downstream implements SocketOwner, Timed {
     this.state = 'body';
     const { idle, response } = this.pipeline.timeouts;
     this.deadline = coarseNow() + (this.#blocked ? response : idle);
-    this.#body = new RequestBody(head, this.pipeline.limits.head, (buffer, start, end) =>
-      this.exchange?.onRequestPiece(buffer, start, end),
+    this.#body = new RequestBody(
+      head,
+      this.pipeline.limits.head,
+      (buffer, start, end) => this.exchange?.onRequestPiece(buffer, start, end),
+      (trailers) => this.exchange?.onRequestEnd(trailers),
     );
     this.bodyBuffer = takeBodyBuffer();
   }
@@ -304,14 +300,9 @@ export class Downstream implements SocketOwner, Timed {
   /** Gives the bytes of a body to whoever it is for. */
   #useBody(body: RequestBody): void {
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-    const unread = this.#unread;
-    try {
-      unread.at = body.use(unread.buffer, unread.at, unread.end);
-    } catch (error) {
-      if (!(error instanceof ChunkedError)) throw error;
-      unread.at = unread.end;
-      const detail = `The chunked body is broken: ${error.message}.`;
-      this.exchange?.onRequestBroken({ reason: 'malformed-request', detail });
+    const broken = body.use(this.#unread);
+    if (broken !== undefined) {
+      this.exchange?.onRequestBroken(broken);
       return;
     }
     const upstream = this.exchange?.upstreamSocket;
@@ -324,17 +315,14 @@ export class Downstream implements SocketOwner, Timed {
   }
 
   #endBody(body: RequestBody): void {
-    const onCollected = this.#onCollected;
     this.#releaseBuffer();
     this.bodyBuffer = undefined;
     this.#body = undefined;
-    this.#onCollected = undefined;
     // Its last piece may have ended the exchange already.
     if (this.state !== 'body' && this.state !== 'collect') return;
     this.state = 'busy';
     this.deadline = Number.POSITIVE_INFINITY;
-    if (onCollected !== undefined) onCollected();
-    else this.exchange?.onRequestEnd(body.trailers);
+    body.onEnd(body.trailers);
   }
 
   #releaseBuffer(): void {
@@ -508,7 +496,6 @@ export class Downstream implements SocketOwner, Timed {
     this.bodyBuffer = undefined;
     this.#unread.giveKept();
     this.#body = undefined;
-    this.#onCollected = undefined;
     unwatch(this);
     this.pipeline.onClosed(this, exchanges[0]);
     for (const exchange of exchanges) exchange.onDownstreamClosed();

@@ -1,9 +1,16 @@
-import { ChunkedDecoder, type OnPiece } from '../http1/chunked-decoder.ts';
+import { ChunkedDecoder, ChunkedError, type OnPiece } from '../http1/chunked-decoder.ts';
+import type { Refusal } from '../http1/framing.ts';
 import type { BodyKind } from '../http1/request-head.ts';
+import type { Unread } from './unread.ts';
+
+/** The trailer section, lower-case name to combined value; undefined when there was none. */
+type Trailers = ReadonlyMap<string, string> | undefined;
 
 /** One body as it arrives: finds its end and gives its pieces on. */
 export class RequestBody {
   readonly #onPiece: OnPiece;
+  /** To be called by whoever uses the body, once it has `ended`. */
+  readonly onEnd: (trailers: Trailers) => void;
   readonly #decoder: ChunkedDecoder | undefined;
   #remaining: number;
 
@@ -15,32 +22,50 @@ export class RequestBody {
     framing: { readonly body: BodyKind; readonly contentLength: number },
     trailerLimit: number,
     onPiece: OnPiece,
+    onEnd: (trailers: Trailers) => void,
   ) {
     this.#onPiece = onPiece;
+    this.onEnd = onEnd;
     this.#decoder = framing.body === 'chunked' ? new ChunkedDecoder(trailerLimit, onPiece) : undefined;
     this.#remaining = framing.contentLength;
   }
 
-  /**
-   * Uses up what belongs to the body.
-   *
-   * @returns where the body ended, or `end` when it goes on
-   * @throws {import('../http1/chunked-decoder.ts').ChunkedError}
-   */
-  use(buffer: Buffer, start: number, end: number): number {
-    if (this.#decoder !== undefined) return this.#decoder.decode(buffer, start, end);
-    const length = Math.min(end - start, this.#remaining);
-    this.#remaining -= length;
-    this.#onPiece(buffer, start, start + length);
-    return start + length;
+  /** A body of known length that is put together. */
+  static collected(length: number, then: (body: Buffer) => void): RequestBody {
+    const pieces: Buffer[] = [];
+    return new RequestBody(
+      { body: 'length', contentLength: length },
+      0,
+      (buffer, start, end) => pieces.push(Buffer.from(buffer.subarray(start, end))),
+      () => then(Buffer.concat(pieces)),
+    );
+  }
+
+  /** Uses up what belongs to the body; a refusal says that it is broken. */
+  use(unread: Unread): Refusal | undefined {
+    const { buffer, at, end } = unread;
+    if (this.#decoder === undefined) {
+      const length = Math.min(end - at, this.#remaining);
+      this.#remaining -= length;
+      unread.at = at + length;
+      this.#onPiece(buffer, at, at + length);
+      return undefined;
+    }
+    try {
+      unread.at = this.#decoder.decode(buffer, at, end);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ChunkedError)) throw error;
+      unread.at = end;
+      return { reason: 'malformed-request', detail: `The chunked body is broken: ${error.message}.` };
+    }
   }
 
   get ended(): boolean {
     return this.#decoder === undefined ? this.#remaining === 0 : this.#decoder.ended;
   }
 
-  /** The trailer section, lower-case name to combined value; undefined when there was none. */
-  get trailers(): ReadonlyMap<string, string> | undefined {
+  get trailers(): Trailers {
     return this.#decoder?.trailers;
   }
 }
