@@ -15,13 +15,24 @@ export class FieldLines {
   minorVersion = 1;
   fieldCount = 0;
   /** Four numbers a line: name start, name end, value start, value end (the value without outer white space). */
-  offsets = new Int32Array(4 * mostFields);
+  readonly offsets: Int32Array;
   /** Per line: its number in `fieldNames`, 0 for any other name. */
-  ids = new Uint8Array(mostFields);
+  readonly ids: Uint8Array;
   /** Per known field: index of its first line plus one; 0 when absent. */
-  firstOf = new Uint16Array(disguisedId + 1);
+  readonly firstOf: Uint16Array;
   /** Per known field: how many lines it has. */
-  countOf = new Uint16Array(disguisedId + 1);
+  readonly countOf: Uint16Array;
+
+  /** @param most lines that it has room for */
+  constructor(most = mostFields) {
+    const names = disguisedId + 1;
+    // One for all: each is memory outside of the heap, which collections must look after.
+    const buffer = new ArrayBuffer(17 * most + 4 * names);
+    this.offsets = new Int32Array(buffer, 0, 4 * most);
+    this.firstOf = new Uint16Array(buffer, 16 * most, names);
+    this.countOf = new Uint16Array(buffer, 16 * most + 2 * names, names);
+    this.ids = new Uint8Array(buffer, 16 * most + 4 * names, most);
+  }
 
   /** Forgets all lines. */
   clear(): void {
@@ -94,14 +105,18 @@ export class FieldLines {
     return runStart < 0 ? kept : kept + text.slice(runStart, text.length - 2);
   }
 
-  protected copyInto(copy: FieldLines): void {
+  /** Writes these lines into a copy that has room for them. */
+  protected copyLines(copy: FieldLines): void {
+    const { fieldCount, offsets, ids, firstOf, countOf } = this;
     copy.text = this.text;
     copy.minorVersion = this.minorVersion;
-    copy.fieldCount = this.fieldCount;
-    copy.offsets = this.offsets.slice(0, 4 * this.fieldCount);
-    copy.ids = this.ids.slice(0, this.fieldCount);
-    copy.firstOf = this.firstOf.slice();
-    copy.countOf = this.countOf.slice();
+    copy.fieldCount = fieldCount;
+    for (let i = 0; i < 4 * fieldCount; i++) copy.offsets[i] = offsets[i] as number;
+    for (let i = 0; i < fieldCount; i++) copy.ids[i] = ids[i] as number;
+    for (let id = 0; id <= disguisedId; id++) {
+      copy.firstOf[id] = firstOf[id] as number;
+      copy.countOf[id] = countOf[id] as number;
+    }
   }
 }
 

@@ -56,9 +56,21 @@ export class RequestHead extends FieldLines implements SignableRequest {
 
   /** A head of its own, for work that outlives the current turn of the event loop. */
   copy(): RequestHead {
-    const copy = Object.create(RequestHead.prototype) as RequestHead;
-    Object.assign(copy, this);
-    this.copyInto(copy);
+    const copy = new RequestHead(this.fieldCount);
+    this.copyLines(copy);
+    copy.method = this.method;
+    copy.target = this.target;
+    copy.path = this.path;
+    copy.query = this.query;
+    copy.originForm = this.originForm;
+    copy.authority = this.authority;
+    copy.trailers = this.trailers;
+    copy.body = this.body;
+    copy.contentLength = this.contentLength;
+    copy.close = this.close;
+    copy.upgrade = this.upgrade;
+    copy.expects = this.expects;
+    copy.hopByHop = this.hopByHop;
     return copy;
   }
 }

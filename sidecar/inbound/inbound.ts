@@ -15,7 +15,7 @@ import type { Keyring } from '../keyring/keyring.ts';
 import { type Circumstances, type Decision, decide } from '../policy/decide.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
 import type { ApplyVerdict, Denial, Disposition, Verdict } from '../policy/verdict.ts';
-import { DigestCheck } from '../signature/content-digest.ts';
+import { checkDigest } from '../signature/content-digest.ts';
 import type { Proof } from '../signature/verify.ts';
 import { malformed } from '../telemetry/call-record.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -139,17 +139,19 @@ export class Inbound implements Pipeline, Side {
 
   /** A short body is proven before the app sees anything of the call. */
   #forwardProven(exchange: Exchange, shared: RequestHead, decision: Decision, digest: string): void {
-    const head = shared.copy();
+    let head = shared;
+    let collected = false;
     exchange.downstream.collect(head.contentLength, (body) => {
-      const check = new DigestCheck(digest);
-      check.update(body);
-      const denial = check.verdict();
+      collected = true;
+      const denial = checkDigest(digest, body);
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
       const disposition = this.#parts.applyVerdict(final.verdict);
       const sent = head.body === 'none' ? undefined : body;
       if (disposition.forward) this.#forward(exchange, head, final, disposition, sent);
       else exchange.refuse(disposition.denial);
     });
+    // What is still to come comes in a turn in which the shared head is another one.
+    if (!collected) head = shared.copy();
   }
 
   /** The decision on a call whose body is not the one that was signed: a public route stays open to it. */

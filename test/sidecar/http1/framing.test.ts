@@ -3,6 +3,7 @@ import t from 'tap';
 import { authorityOf } from '../../../sidecar/http1/authority.ts';
 import { connectionOptions } from '../../../sidecar/http1/connection-options.ts';
 import { identify, isDisguised } from '../../../sidecar/http1/field-identity.ts';
+import { dropTable } from '../../../sidecar/http1/field-lines.ts';
 import { fieldId, fieldNames } from '../../../sidecar/http1/field-names.ts';
 import { frameRequest, frameResponse } from '../../../sidecar/http1/framing.ts';
 import { parseRequestHead, parseResponseHead } from '../../../sidecar/http1/head-parser.ts';
@@ -142,6 +143,47 @@ t.test('Content-Length is one number of at most 15 digits, or the message is ref
     { numRuns: 2000 },
   );
   t.ok(accepted > 100, `${accepted} are accepted`);
+});
+
+t.test('a copy says all that the head said, whatever comes after it', async (t) => {
+  const parsed = (text: string) => {
+    const head = parseRequestHead(assemblyBuffer, 0, assemblyBuffer.write(text, 'latin1'), 100);
+    if ('error' in head || frameRequest(head, false) !== undefined) throw new Error(text);
+    return head;
+  };
+  const said = (head: ReturnType<typeof parsed>) => ({
+    ...Object.fromEntries(
+      Object.entries(head).filter(([name]) => !['offsets', 'ids', 'firstOf', 'countOf'].includes(name)),
+    ),
+    known: fieldNames.map((_, id) => head.known(id)),
+    lines: Array.from({ length: head.fieldCount }, (_, i) => [head.name(i), head.value(i)]),
+    kept: head.keptLines(dropTable('cookie'), head.hopByHop),
+  });
+  const texts = [
+    request(
+      'POST http://a/b?c HTTP/1.1',
+      'Content-Length: 5',
+      'Expect: 100-continue',
+      'Connection: close, x-a',
+    ),
+    request(
+      'GET /a HTTP/1.1',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Cookie: a=1',
+      'X_A: b',
+      'Cookie: b',
+    ),
+    'GET / HTTP/1.0\r\n\r\n',
+  ];
+  for (const text of texts) {
+    const head = parsed(text);
+    const before = said(head);
+    const copy = head.copy();
+    parsed(request('PUT /other HTTP/1.1', 'Transfer-Encoding: chunked', 'Range: bytes=0-', 'Host-: x'));
+    t.strictSame(said(copy), before, text);
+    t.strictSame(said(copy.copy()), before, `a copy of it: ${text}`);
+  }
 });
 
 t.test('a head has nothing of the one before it, whole or broken', async (t) => {

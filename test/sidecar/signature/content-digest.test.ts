@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import t from 'tap';
 import {
+  checkDigest,
   contentDigest,
   DigestCheck,
   DigestHasher,
@@ -50,6 +52,28 @@ t.test('refuses a body that was changed, cut or extended', async (t) => {
     { reason: 'digest-mismatch' },
     'all must match',
   );
+});
+
+t.test('a body that is at hand is judged as one that passes', async (t) => {
+  const pieces = fc.constantFrom(
+    sha256,
+    sha512,
+    'md5=:AAAA:',
+    ',',
+    ' ',
+    ';q=1',
+    '=',
+    ':',
+    'A',
+    contentDigest(Buffer.alloc(0)),
+  );
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 4 }), fc.constantFrom(body, Buffer.alloc(0)), (parts, sent) => {
+      const field = parts.join('');
+      t.strictSame(checkDigest(field, sent), check(field, [sent]), field);
+    }),
+  );
+  for (const field of [sha256, sha512, `${sha256}, ${sha512}`]) t.equal(checkDigest(field, body), undefined);
 });
 
 t.test('refuses a field that says nothing we can check', async (t) => {
