@@ -215,7 +215,13 @@ export class Downstream implements SocketOwner, Timed {
     this.#headDeadline = Number.POSITIVE_INFINITY;
     this.deadline = Number.POSITIVE_INFINITY;
     this.requests++;
-    this.#readsAhead = head.isSafe && !head.close && !this.pipeline.draining && this.turns.hasRoom();
+    // A client that takes no answers has none asked for ahead, either: they would pile up.
+    this.#readsAhead =
+      head.isSafe &&
+      !head.close &&
+      !this.pipeline.draining &&
+      !this.socket.writableNeedDrain &&
+      this.turns.hasRoom();
     this.pipeline.onRequest(this, head);
   }
 

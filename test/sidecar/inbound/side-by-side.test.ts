@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ok, onHead, rawApp } from '../../support/raw-app.ts';
 import { RawClient } from '../../support/raw-http.ts';
@@ -195,4 +196,22 @@ t.test('a client that half-closes gets all its answers, and then the end', async
   const text = await stage.client.end();
   t.strictSame(text.match(/answer \d/g), ['answer 1', 'answer 2', 'answer 3']);
   t.notMatch(text.slice(0, text.indexOf('answer 2')), /connection: close/i);
+});
+
+t.test('a client that takes no answers gets no further ones', async (t) => {
+  const stage = await Stage.open(t);
+  const body = 'x'.repeat(16_000);
+  const most = 3_000;
+  stage.client.socket.pause();
+  stage.send(...stage.requests(0));
+  await stage.withApp(1);
+  let sent = 1;
+  for (; sent < most; sent++) {
+    // There is always one under way.
+    stage.send(...stage.requests(sent));
+    const came = await Promise.race([stage.withApp(sent + 1).then(() => true), delay(1_000, false)]);
+    stage.calls[sent - 1]!.socket.write(ok(body));
+    if (!came) break;
+  }
+  t.ok(sent < most, `${sent} requests were served`);
 });
