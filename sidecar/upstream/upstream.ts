@@ -200,7 +200,8 @@ export class Upstream implements SocketOwner, Timed {
       }
       if (!exchange.takes(bodyBytes)) {
         this.#suspended = true;
-        this.deadline = Number.POSITIVE_INFINITY;
+        // As one that its client does not take: what goes before it may never end.
+        this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
         this.#stash = Buffer.from(from.subarray(headStart, end));
         return;
       }

@@ -19,7 +19,7 @@ class Stage {
   client!: RawClient;
   signed!: Awaited<ReturnType<typeof startTarget>>['signed'];
 
-  static async open(t: Test): Promise<Stage> {
+  static async open(t: Test, further = ''): Promise<Stage> {
     const stage = new Stage();
     const port = await rawApp(t, (socket) => {
       let path = '';
@@ -33,7 +33,7 @@ class Stage {
         stage.#wake();
       });
     });
-    const target = await startTarget(t, 'enforcing', '', port);
+    const target = await startTarget(t, 'enforcing', further, port);
     stage.client = await RawClient.connect(t, target.inbound);
     stage.signed = target.signed;
     return stage;
@@ -214,4 +214,19 @@ t.test('a client that takes no answers gets no further ones', async (t) => {
     if (!came) break;
   }
   t.ok(sent < most, `${sent} requests were served`);
+});
+
+t.test('an app does not hold an answer for ever that waits behind an endless one', async (t) => {
+  const stage = await Stage.open(t, 'timeouts: { tunnel_idle: 1s }');
+  stage.send(...stage.requests(1, 2));
+  await stage.withApp(2);
+  stage.answer(1, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+  stage.answer(2, ok('x'.repeat(20_000)));
+  const tick = setInterval(() => stage.answer(1, '1\r\n.\r\n'), 100);
+  await stage.hasGone(1);
+  clearInterval(tick);
+  t.strictSame(stage.gone, ['/api/status/2']);
+  stage.answer(1, '0\r\n\r\n');
+  const text = await stage.client.until((text) => text.includes('"request_id"'));
+  t.match(text, /\.\r\n0\r\n\r\nHTTP\/1\.1 504 /, 'the refusal keeps its place');
 });
