@@ -1,5 +1,6 @@
 import type { SignableRequest } from '../signature/message.ts';
 import { FieldLines } from './field-lines.ts';
+import { fieldId } from './field-names.ts';
 
 /** How the end of a body is found (RFC 9112 §6.3). */
 export type BodyKind = 'none' | 'length' | 'chunked' | 'until-close';
@@ -50,8 +51,16 @@ export class RequestHead extends FieldLines implements SignableRequest {
    * with others that are under way (RFC 9110 §9.2.1, RFC 9112 §9.3.2).
    */
   get isSafe(): boolean {
-    const { method } = this;
-    return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && !this.hasBody && !this.upgrade;
+    const { method, countOf } = this;
+    return (
+      (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') &&
+      !this.hasBody &&
+      !this.upgrade &&
+      // An app that heeds one of these takes it for another method.
+      countOf[fieldId['x-http-method']] === 0 &&
+      countOf[fieldId['x-http-method-override']] === 0 &&
+      countOf[fieldId['x-method-override']] === 0
+    );
   }
 
   /** A head of its own, for work that outlives the current turn of the event loop. */
