@@ -1,7 +1,7 @@
 import { disguisedId, fieldId, fieldNumber, type KnownField } from './field-names.ts';
 
-/** Most field lines that any head may have, whatever `limits.headers` says. */
-export const mostFields = 1000;
+/** Most field lines that any head may have: as many as `limits.headers` may allow, and those that a sidecar adds. */
+export const mostFields = 1010;
 
 /**
  * The field lines of a head: its bytes as one latin1 string, and offsets into that.

@@ -42,7 +42,7 @@ class Stage {
     this.#sidecar = sidecar;
   }
 
-  static async open(t: Test): Promise<Stage> {
+  static async open(t: Test, limits = ''): Promise<Stage> {
     let stage: Stage | undefined;
     let connections = 0;
     const port = await rawApp(t, (socket) => {
@@ -73,7 +73,7 @@ class Stage {
       service: 'main-backend',
       ports: { outbound, inbound, admin },
       app: 2,
-      further: 'timeouts: { response: 5s, drain: 5s }',
+      further: `timeouts: { response: 5s, drain: 5s }\n${limits}`,
     });
     stage = new Stage(sidecar);
     for (let i = 0; i < 40; i++) stage.clients.push(await RawClient.connect(t, outbound));
@@ -98,9 +98,9 @@ class Stage {
    * Bursts until something has come about: requests share connections once the callee was quick for a while, which
    * takes as long as it takes.
    */
-  async burstUntil(isSo: () => boolean): Promise<Burst> {
+  async burstUntil(isSo: () => boolean, request = get): Promise<Burst> {
     for (;;) {
-      const burst = this.burst();
+      const burst = this.burst(request);
       const happened = new Promise<void>((resolve) => {
         this.#onArrival = () => isSo() && resolve();
       });
@@ -295,4 +295,17 @@ t.test('a client that goes takes nobody with it', async (t) => {
   for (const send of pending) send();
   t.ok(stage.arrivals.length > stage.clients.length, 'those on its connection were sent anew');
   noncesAreUnique(t, stage);
+});
+
+t.test('a call with as many fields as there may be is sent anew, too', async (t) => {
+  const stage = await Stage.open(t, 'limits: { headers: 1000 }');
+  let broken: Arrival | undefined;
+  stage.script = (arrival, socket) => {
+    if (arrival.behind === 2 && broken === undefined) {
+      broken = arrival;
+      socket.resetAndDestroy();
+    } else if (arrival.connection !== broken?.connection) answer(arrival, socket);
+  };
+  const full = (path: string) => `GET ${path} HTTP/1.1\r\nHost: npu-worker\r\n${'a: b\r\n'.repeat(999)}\r\n`;
+  await ownAnswers(t, await stage.burstUntil(() => broken !== undefined, full));
 });
