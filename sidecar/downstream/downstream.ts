@@ -185,7 +185,12 @@ export class Downstream implements SocketOwner, Timed {
    * waits until its turn has come. False when nothing was taken.
    */
   #headAhead(): boolean {
-    const { limits } = this.pipeline;
+    const { limits, draining } = this.pipeline;
+    if (draining) {
+      // Its client finds out from the last answer, and asks whoever comes next.
+      this.#readsAhead = false;
+      return false;
+    }
     const unread = this.#unread;
     const end = unread.headEnd();
     const { at: start, buffer } = unread;

@@ -18,6 +18,7 @@ class Stage {
   #wake: () => void = () => {};
   client!: RawClient;
   signed!: Awaited<ReturnType<typeof startTarget>>['signed'];
+  sidecar!: Awaited<ReturnType<typeof startTarget>>['sidecar'];
 
   static async open(t: Test, further = ''): Promise<Stage> {
     const stage = new Stage();
@@ -36,6 +37,7 @@ class Stage {
     const target = await startTarget(t, 'enforcing', further, port);
     stage.client = await RawClient.connect(t, target.inbound);
     stage.signed = target.signed;
+    stage.sidecar = target.sidecar;
     return stage;
   }
 
@@ -229,4 +231,18 @@ t.test('an app does not hold an answer for ever that waits behind an endless one
   stage.answer(1, '0\r\n\r\n');
   const text = await stage.client.until((text) => text.includes('"request_id"'));
   t.match(text, /\.\r\n0\r\n\r\nHTTP\/1\.1 504 /, 'the refusal keeps its place');
+});
+
+t.test('a process that leaves takes up nothing more beside what is under way', async (t) => {
+  const stage = await Stage.open(t);
+  stage.send(...stage.requests(1));
+  await stage.withApp(1);
+  stage.sidecar.child.kill('SIGTERM');
+  await stage.sidecar.said('handed over the replay memory');
+  stage.send(...stage.requests(2));
+  // Nothing is to come of it; it is there before the answer is.
+  await delay(200);
+  stage.answer(1);
+  const text = await stage.client.end();
+  t.match(text, /Connection: close\r\n\r\nanswer 1$/, 'so the client knows that it must ask another one');
 });
