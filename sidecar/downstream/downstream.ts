@@ -280,16 +280,20 @@ export class Downstream implements SocketOwner, Timed {
   /**
    * The whole body of the present request, of a known length, at once: for bodies that are digested before they are
    * passed on.
+   *
+   * @param then given the head too: a copy if the body is still to come, for then the head is another one's
    */
-  collect(length: number, then: (body: Buffer) => void): void {
+  collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
+    const length = head.contentLength;
     const { buffer, at, end } = this.#unread;
     if (end - at >= length) {
       const body = Buffer.from(buffer.subarray(at, at + length));
       this.#unread.at += length;
-      then(body);
+      then(head, body);
       return;
     }
-    this.#body = RequestBody.collected(length, then);
+    const copy = head.copy();
+    this.#body = RequestBody.collected(length, (body) => then(copy, body));
     this.state = 'collect';
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
   }

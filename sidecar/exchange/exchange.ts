@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Downstream } from '../downstream/downstream.ts';
 import { BodyWriter, type SentFraming, smallBytes } from '../http1/body-writer.ts';
 import type { Refusal } from '../http1/framing.ts';

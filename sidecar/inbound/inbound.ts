@@ -138,11 +138,8 @@ export class Inbound implements Pipeline, Side {
   }
 
   /** A short body is proven before the app sees anything of the call. */
-  #forwardProven(exchange: Exchange, shared: RequestHead, decision: Decision, digest: string): void {
-    let head = shared;
-    let collected = false;
-    exchange.downstream.collect(head.contentLength, (body) => {
-      collected = true;
+  #forwardProven(exchange: Exchange, received: RequestHead, decision: Decision, digest: string): void {
+    exchange.downstream.collect(received, (head, body) => {
       const denial = checkDigest(digest, body);
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
       const disposition = this.#parts.applyVerdict(final.verdict);
@@ -150,8 +147,6 @@ export class Inbound implements Pipeline, Side {
       if (disposition.forward) this.#forward(exchange, head, final, disposition, sent);
       else exchange.refuse(disposition.denial);
     });
-    // What is still to come comes in a turn in which the shared head is another one.
-    if (!collected) head = shared.copy();
   }
 
   /** The decision on a call whose body is not the one that was signed: a public route stays open to it. */

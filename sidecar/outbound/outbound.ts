@@ -78,8 +78,7 @@ export class Outbound implements Pipeline, Side {
       head.contentLength <= this.#parts.config.limits.body_buffer &&
       !head.expects
     ) {
-      const copy = head.copy();
-      downstream.collect(head.contentLength, (body) => this.#send(exchange, copy, callee, body));
+      downstream.collect(head, (head, body) => this.#send(exchange, head, callee, body));
     } else this.#stream(exchange, head.copy(), callee);
   }
 
@@ -94,7 +93,7 @@ export class Outbound implements Pipeline, Side {
       streamedLength: undefined,
     };
     // The head outlives this turn only when another host may have to be tried.
-    const kept = callee.hosts.length > 1 && body === undefined ? head.copy() : head;
+    const kept = callee.hosts.length > 1 ? head.copy() : head;
     exchange.send(
       callee.hosts,
       (host) => this.#compose(exchange, kept, added, callee, host).signed.text,
