@@ -39,7 +39,7 @@ export const cpu: Subject = {
     }
     // A first round for the compilers of whoever has one; it is not kept.
     for (const { peer, running } of entries)
-      await measure(stage, peer, running, { warmMs: 0, ms: pace.warmMs + pace.ms });
+      await measure(stage, peer, running, { warmMs: 0, ms: 2 * (pace.warmMs + pace.ms) });
     await interleaved(pace.rounds, entries, async ({ peer, running }) => {
       const saturation = data[peer.id]!;
       saturation.samples.push(await measure(stage, peer, running, pace));
