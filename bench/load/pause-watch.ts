@@ -5,15 +5,26 @@
 import { writeSync } from 'node:fs';
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 
-/** How a process has paused. Times in milliseconds. */
+/** Times of one kind, in milliseconds. */
+export interface Times {
+  count: number;
+  /** Those of a millisecond or more: there are thousands of others. */
+  long: number[];
+  longest: number;
+}
+
+/** How a process has paused. */
 export interface Pauses {
   /** Garbage collections that stopped the thread. */
-  young: number[];
-  old: number[];
-  /** Of each run of a timer of one millisecond: how late it was. */
-  late: number[];
-  /** And how long the main thread has computed since the run before, by the kernel's accounting. */
-  computing: number[];
+  readonly young: Times;
+  readonly old: Times;
+  /** How late each run of a timer of one millisecond was. */
+  readonly late: Times;
+  /**
+   * And how long the main thread can have computed since the run before: no longer than that, and no longer than the
+   * kernel has counted, which it does when the thread rests, and every few milliseconds else.
+   */
+  readonly computing: Times;
 }
 
 interface CollectionEntry extends PerformanceEntry {
@@ -22,12 +33,19 @@ interface CollectionEntry extends PerformanceEntry {
 
 const intervalMs = 1;
 
-const nothing = (): Pauses => ({ young: [], old: [], late: [], computing: [] });
+const none = (): Times => ({ count: 0, long: [], longest: 0 });
+const nothing = (): Pauses => ({ young: none(), old: none(), late: none(), computing: none() });
 let pauses = nothing();
+
+function add(times: Times, ms: number): void {
+  times.count++;
+  times.longest = Math.max(times.longest, ms);
+  if (ms >= 1) times.long.push(Math.round(ms * 100) / 100);
+}
 
 new PerformanceObserver((list) => {
   for (const { duration, detail } of list.getEntries() as CollectionEntry[])
-    pauses[detail.kind === constants.NODE_PERFORMANCE_GC_MINOR ? 'young' : 'old'].push(duration);
+    add(detail.kind === constants.NODE_PERFORMANCE_GC_MINOR ? pauses.young : pauses.old, duration);
 }).observe({ entryTypes: ['gc'] });
 
 const computed = () => {
@@ -40,15 +58,14 @@ let computedBefore = computed();
 setInterval(() => {
   const now = performance.now();
   const computedNow = computed();
-  pauses.late.push(Math.max(0, now - ranAt - intervalMs));
-  pauses.computing.push(computedNow - computedBefore);
+  const since = now - ranAt;
+  add(pauses.late, Math.max(0, since - intervalMs));
+  add(pauses.computing, Math.min(since, computedNow - computedBefore));
   ranAt = now;
   computedBefore = computedNow;
 }, intervalMs).unref();
 
 process.on('SIGUSR2', () => {
-  const rounded = (_: string, value: unknown) =>
-    typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
-  writeSync(2, `${JSON.stringify(pauses, rounded)}\n`);
+  writeSync(2, `${JSON.stringify(pauses)}\n`);
   pauses = nothing();
 });

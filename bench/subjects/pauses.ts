@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Pauses } from '../load/pause-watch.ts';
+import type { Pauses, Times } from '../load/pause-watch.ts';
 import { usualCall } from '../load/signer.ts';
 import { callee } from '../peers/fleet.ts';
 import { configure, startSidecar, underNode } from '../peers/our-sidecar.ts';
 import type { Started } from '../processes.ts';
-import { median } from '../statistics.ts';
 import type { Result, Subject } from '../subject.ts';
 
 const watch = join(import.meta.dirname, '../load/pause-watch.ts');
@@ -37,12 +36,12 @@ export const pauses: Subject = {
     const data = await pausesOf(running);
     await stage.generators.close();
     await running.stop();
-    const longest = Math.max(...data.computing);
+    const { longest } = data.computing;
     return {
       id: 'pauses',
       table: {
         title: `Pauses at ${perSecond.toLocaleString('en')} requests/s, ms`,
-        columns: ['what', 'times', 'median', 'longest'],
+        columns: ['what', 'times', 'over 1 ms', 'longest'],
         rows: [
           rowOf('collection of young objects', data.young),
           rowOf('collection of old objects', data.old),
@@ -50,32 +49,26 @@ export const pauses: Subject = {
           rowOf('computing between two runs of the timer', data.computing),
         ],
         notes: [
-          `${requests} requests; the first three rows count the time in which the kernel lets others run, the last one only what the thread itself has used`,
+          `${requests} requests; the first three rows count the time in which the kernel lets others run, the last one what the thread itself has used at most`,
           `target: no pause of our own over ${targetMs} ms: ${longest <= targetMs ? 'reached' : 'missed'}, ${longest.toFixed(2)}`,
         ],
       },
-      data: { ...data, late: data.late.filter(isLong), computing: data.computing.filter(isLong), requests },
+      data: { ...data, requests },
     };
   },
 };
 
 /** What the process has seen since it was asked last. */
-async function pausesOf(running: Started): Promise<Pauses> {
-  const said = new Promise<Pauses>((resolve) => {
-    const lines = createInterface({ input: running.child.stderr! });
-    lines.once('line', (line) => {
-      lines.close();
-      resolve(JSON.parse(line) as Pauses);
-    });
+async function pausesOf({ child }: Started): Promise<Pauses> {
+  const lines = createInterface({ input: child.stderr! });
+  const said = new Promise<Pauses>((resolve, reject) => {
+    lines.once('line', (line) => resolve(JSON.parse(line) as Pauses));
+    lines.once('close', () => reject(new Error('the sidecar has ended')));
   });
-  running.child.kill('SIGUSR2');
-  return said;
+  child.kill('SIGUSR2');
+  return said.finally(() => lines.close());
 }
 
-/** Worth keeping: there are thousands of others. */
-const isLong = (ms: number) => ms >= 1;
-
-function rowOf(what: string, times: readonly number[]): string[] {
-  if (times.length === 0) return [what, '0', '', ''];
-  return [what, String(times.length), median(times).toFixed(2), Math.max(...times).toFixed(2)];
+function rowOf(what: string, { count, long, longest }: Times): string[] {
+  return [what, String(count), String(long.length), count === 0 ? '' : longest.toFixed(2)];
 }
