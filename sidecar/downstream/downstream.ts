@@ -365,6 +365,8 @@ export class Downstream implements SocketOwner, Timed {
   /** The answer to a request is complete: sent, or kept until its turn has come. */
   finish(exchange: Exchange, close: boolean): void {
     exchange.closes = close;
+    // Nothing is answered behind it.
+    if (close) this.#readsAhead = false;
     if (exchange !== this.exchange || this.state === 'closed') return;
     let done = exchange;
     for (;;) {

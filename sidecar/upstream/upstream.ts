@@ -206,6 +206,10 @@ export class Upstream implements SocketOwner, Timed {
         return;
       }
       this.#noteHead(head);
+      if (bodyBytes === Number.POSITIVE_INFINITY && head.body !== 'length' && this.#hasFollowers()) {
+        this.#scatter();
+        return;
+      }
       if (bodyBytes === Number.POSITIVE_INFINITY) {
         this.#beginBody(head, exchange, from, at, end);
         return;
@@ -226,8 +230,21 @@ export class Upstream implements SocketOwner, Timed {
 
   /** Whether a short response was only cut by a read, so that those who follow it need not go. */
   #restIsNear(head: ResponseHead): boolean {
-    const follow = this.#behind !== undefined && this.#behind.length > 0;
-    return follow && head.body === 'length' && head.contentLength <= smallBytes;
+    return head.body === 'length' && head.contentLength <= smallBytes && this.#hasFollowers();
+  }
+
+  #hasFollowers(): boolean {
+    return this.#behind !== undefined && this.#behind.length > 0;
+  }
+
+  /**
+   * Sends all anew that share the connection, because the answer that begins may go on for ever. It begins anew, too:
+   * so this connection can end, and nothing goes on at the callee that was begun for those behind it.
+   */
+  #scatter(): void {
+    this.host.departures?.onDelay();
+    this.exchange?.onDisplaced();
+    this.abort();
   }
 
   /** The turn of its exchange has come: a response that waited for it is passed on. */
@@ -248,7 +265,7 @@ export class Upstream implements SocketOwner, Timed {
   }
 
   #beginBody(head: ResponseHead, exchange: Exchange, from: Buffer, at: number, end: number): void {
-    // Who knows how long it goes on.
+    // Of known length it will end, and what was begun for those behind it ends with it.
     this.disband();
     this.state = 'body';
     this.#remaining = head.contentLength;
@@ -317,6 +334,8 @@ export class Upstream implements SocketOwner, Timed {
     if (next !== undefined) {
       this.exchange = next;
       this.answered = false;
+      // Whoever had it blocked has got all.
+      this.#blocked = false;
       this.awaitResponse();
     } else if (goesOn && !excess) {
       this.isShared = false;
@@ -343,7 +362,7 @@ export class Upstream implements SocketOwner, Timed {
 
   resume(): void {
     this.#blocked = false;
-    if (!this.#stopped) return;
+    if (!this.#stopped || this.#suspended) return;
     this.#stopped = false;
     this.socket.resume();
   }
@@ -364,14 +383,11 @@ export class Upstream implements SocketOwner, Timed {
    * @param exchange which ends
    */
   abort(exchange = this.exchange): void {
-    if (this.#behind !== undefined && this.exchange !== undefined) {
-      const others = [this.exchange, ...this.#behind].filter((other) => other !== exchange);
-      this.host.inFlight -= this.#behind.length;
-      this.#behind = undefined;
-      for (const other of others) other.onDisplaced();
-    }
-    if (this.exchange !== undefined) this.host.inFlight--;
+    const all = this.exchange === undefined ? [] : [this.exchange, ...(this.#behind ?? [])];
+    this.host.inFlight -= all.length;
     this.exchange = undefined;
+    this.#behind = undefined;
+    for (const other of all) if (other !== exchange) other.onDisplaced();
     this.state = 'closed';
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
