@@ -1,7 +1,9 @@
 import { disguisedId, fieldId, fieldNumber, type KnownField } from './field-names.ts';
 
-/** Most field lines that any head may have: as many as `limits.headers` may allow, and those that a sidecar adds. */
-export const mostFields = 1010;
+/** Most field lines that a head which is received may have; `limits.headers` may allow fewer to requests. */
+export const mostReceived = 1000;
+/** Most field lines of any head: those that a sidecar adds come on top. */
+export const mostFields = mostReceived + 10;
 
 /**
  * The field lines of a head: its bytes as one latin1 string, and offsets into that.

@@ -1,5 +1,5 @@
 import { identify, isDisguised } from './field-identity.ts';
-import { type FieldLines, mostFields } from './field-lines.ts';
+import { type FieldLines, mostFields, mostReceived } from './field-lines.ts';
 import { disguisedId } from './field-names.ts';
 import { frameRequest } from './framing.ts';
 import {
@@ -136,7 +136,7 @@ export function reparsed(text: string): RequestHead {
 
 /** As `parseRequestHead`, for a response. */
 export function parseResponseHead(buffer: Buffer, start: number, end: number): ResponseHead | HeadError {
-  const error = parse(responseParser, response, buffer, start, end, mostFields);
+  const error = parse(responseParser, response, buffer, start, end, mostReceived);
   if (error !== undefined) return error;
   response.status = statusCode(responseParser);
   response.statusAndPhrase = response.text.slice(9, response.text.indexOf('\r\n'));
