@@ -13,6 +13,7 @@ import {
   type SocketOwner,
   takeBodyBuffer,
 } from '../http1/socket.ts';
+import { CollectedBody } from './collected-body.ts';
 import type { Pipeline } from './pipeline.ts';
 import { RequestBody } from './request-body.ts';
 import { Turns } from './turns.ts';
@@ -56,7 +57,7 @@ export class Downstream implements SocketOwner, Timed {
   #headStart = 0;
   #headDeadline = Number.POSITIVE_INFINITY;
   /** The body of the present request, while it arrives. */
-  #body: RequestBody | undefined = undefined;
+  #body: RequestBody | CollectedBody | undefined = undefined;
   #lingered = 0;
 
   private constructor(accepted: Socket, pipeline: Pipeline, route: string | undefined) {
@@ -285,15 +286,16 @@ export class Downstream implements SocketOwner, Timed {
    */
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
     const length = head.contentLength;
-    const { buffer, at, end } = this.#unread;
-    if (end - at >= length) {
-      const body = Buffer.from(buffer.subarray(at, at + length));
-      this.#unread.at += length;
-      then(head, body);
+    const isHere = this.#unread.end - this.#unread.at >= length;
+    const kept = isHere ? head : head.copy();
+    const body = new CollectedBody(length, (whole) => then(kept, whole));
+    body.use(this.#unread);
+    if (isHere) {
+      body.onEnd();
       return;
     }
-    const copy = head.copy();
-    this.#body = RequestBody.collected(length, (body) => then(copy, body));
+    this.#body = body;
+    this.bodyBuffer = body.room;
     this.state = 'collect';
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
   }
@@ -313,7 +315,7 @@ export class Downstream implements SocketOwner, Timed {
   }
 
   /** Gives the bytes of a body to whoever it is for. */
-  #useBody(body: RequestBody): void {
+  #useBody(body: RequestBody | CollectedBody): void {
     this.deadline = coarseNow() + this.pipeline.timeouts.idle;
     const broken = body.use(this.#unread);
     if (broken !== undefined) {
@@ -322,6 +324,7 @@ export class Downstream implements SocketOwner, Timed {
     }
     const upstream = this.exchange?.upstreamSocket;
     if (body.ended) this.#endBody(body);
+    else if (body.room !== undefined) this.bodyBuffer = body.room;
     else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer();
@@ -329,8 +332,8 @@ export class Downstream implements SocketOwner, Timed {
     }
   }
 
-  #endBody(body: RequestBody): void {
-    this.#releaseBuffer();
+  #endBody(body: RequestBody | CollectedBody): void {
+    if (body.room === undefined) this.#releaseBuffer();
     this.bodyBuffer = undefined;
     this.#body = undefined;
     // Its last piece may have ended the exchange already.

@@ -30,16 +30,8 @@ export class RequestBody {
     this.#remaining = framing.contentLength;
   }
 
-  /** A body of known length that is put together. */
-  static collected(length: number, then: (body: Buffer) => void): RequestBody {
-    const pieces: Buffer[] = [];
-    return new RequestBody(
-      { body: 'length', contentLength: length },
-      0,
-      (buffer, start, end) => pieces.push(Buffer.from(buffer.subarray(start, end))),
-      () => then(Buffer.concat(pieces)),
-    );
-  }
+  /** It may be read into whatever buffer there is. */
+  readonly room = undefined;
 
   /** Uses up what belongs to the body; a refusal says that it is broken. */
   use(unread: Unread): Refusal | undefined {

@@ -1,10 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Downstream } from '../downstream/downstream.ts';
+import { giveBackBody } from '../http1/body-buffers.ts';
 import { BodyWriter, type SentFraming, smallBytes } from '../http1/body-writer.ts';
 import type { Refusal } from '../http1/framing.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import { corkForThisTurn } from '../http1/socket.ts';
 import type { CallRecord, Direction } from '../telemetry/call-record.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { choose, type UpstreamHost } from '../upstream/upstream-host.ts';
@@ -168,6 +170,7 @@ export class Exchange implements CallRecord {
     upstream.begin(this);
     const body = this.#body;
     if (!this.requestEnded) {
+      if (upstream.connected) corkForThisTurn(upstream.socket);
       upstream.socket.write(head, 'latin1');
       this.#streamed?.begin(upstream.socket);
       if (!upstream.connected) this.downstream.block();
@@ -279,6 +282,9 @@ export class Exchange implements CallRecord {
       return;
     }
     this.#responseStarted = true;
+    // From here on it will not be sent once more.
+    if (this.#body !== undefined && this.#upstream !== undefined)
+      giveBackBody(this.#body, this.#upstream.socket);
     this.#body = undefined;
     this.#sentHead = '';
     this.status = head.status;
@@ -300,6 +306,7 @@ export class Exchange implements CallRecord {
       return;
     }
     turns.flush();
+    corkForThisTurn(socket);
     socket.write(text, 'latin1');
     this.#responseWriter = new BodyWriter(socket, framing, head.contentLength);
     if (whole) this.#responseWriter.write(buffer, start, end);

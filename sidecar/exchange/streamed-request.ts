@@ -1,6 +1,6 @@
 import { BodyWriter, type SentFraming } from '../http1/body-writer.ts';
 import type { Refusal } from '../http1/framing.ts';
-import type { OwnedSocket } from '../http1/socket.ts';
+import { corkForThisTurn, type OwnedSocket } from '../http1/socket.ts';
 
 /** What happens to a streamed body on its way, and at its end. */
 export interface BodyGuard {
@@ -46,6 +46,7 @@ export class StreamedRequest {
     if (this.#guard !== undefined && end - start === writer.remaining) {
       // The app must not see the end of a body before it is proven.
       last = end - 1;
+      corkForThisTurn(writer.socket);
       this.#lastByte = Buffer.from(buffer.subarray(last, end));
     }
     return writer.write(buffer, start, last);

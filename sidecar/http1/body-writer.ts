@@ -11,14 +11,14 @@ const smallChunk = 4096;
 
 /** Writes one body, piece by piece, each piece at once. */
 export class BodyWriter {
-  readonly #socket: OwnedSocket;
+  readonly socket: OwnedSocket;
   readonly framing: SentFraming;
   /** With `length`: bytes still to come. */
   #remaining: number;
 
   /** @param length bytes of the body where `framing` is `length` */
   constructor(socket: OwnedSocket, framing: SentFraming, length: number) {
-    this.#socket = socket;
+    this.socket = socket;
     this.framing = framing;
     this.#remaining = length;
   }
@@ -31,17 +31,17 @@ export class BodyWriter {
   /** Writes a piece; false when the socket would rather wait for `drain`. */
   write(buffer: Buffer, start: number, end: number): boolean {
     const length = end - start;
-    if (length === 0) return !this.#socket.writableNeedDrain;
+    if (length === 0) return !this.socket.writableNeedDrain;
     this.#remaining -= length;
-    if (this.framing !== 'chunked') return writeRange(this.#socket, buffer, start, end);
+    if (this.framing !== 'chunked') return writeRange(this.socket, buffer, start, end);
     if (length <= smallChunk) {
-      return this.#socket.write(`${length.toString(16)}\r\n${buffer.latin1Slice(start, end)}\r\n`, 'latin1');
+      return this.socket.write(`${length.toString(16)}\r\n${buffer.latin1Slice(start, end)}\r\n`, 'latin1');
     }
-    this.#socket.cork();
-    this.#socket.write(`${length.toString(16)}\r\n`, 'latin1');
-    writeRange(this.#socket, buffer, start, end);
-    const more = this.#socket.write('\r\n', 'latin1');
-    this.#socket.uncork();
+    this.socket.cork();
+    this.socket.write(`${length.toString(16)}\r\n`, 'latin1');
+    writeRange(this.socket, buffer, start, end);
+    const more = this.socket.write('\r\n', 'latin1');
+    this.socket.uncork();
     return more;
   }
 
@@ -51,7 +51,7 @@ export class BodyWriter {
    * @param trailers whole field lines with their CRLF, for a chunked body
    */
   end(trailers = ''): void {
-    if (this.framing === 'chunked') this.#socket.write(`0\r\n${trailers}\r\n`, 'latin1');
+    if (this.framing === 'chunked') this.socket.write(`0\r\n${trailers}\r\n`, 'latin1');
   }
 
   /**
@@ -59,6 +59,6 @@ export class BodyWriter {
    * reset, one that has only shut down its own half goes on.
    */
   probe(): void {
-    if (this.framing === 'chunked') this.#socket.write('0', 'latin1');
+    if (this.framing === 'chunked') this.socket.write('0', 'latin1');
   }
 }

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { giveBack, type SpentBuffer, takeBuffer } from './body-buffers.ts';
 import { assemblyBuffer, readBuffer } from './llhttp.ts';
 
 /** Who reads from a socket. */
@@ -30,6 +31,7 @@ export interface OwnedSocket extends Socket {
   spent: SpentBuffer | undefined;
 }
 
+const bodyBufferBytes = 256 * 1024;
 let nextBuffer: Buffer = readBuffer;
 
 /**
@@ -107,29 +109,12 @@ export function dial(host: string, port: number, owner: SocketOwner): OwnedSocke
   return socket;
 }
 
-const bodyBufferBytes = 256 * 1024;
-const mostKept = 16;
-const kept: Buffer[] = [];
-
-/** A buffer that is not read into any more, and how far its destination has got when it has written all of it. */
-interface SpentBuffer {
-  readonly buffer: Buffer;
-  readonly destination: Socket | undefined;
-  readonly until: number;
-}
-
-/** Buffers out of which a write is under way. */
-const writing: SpentBuffer[] = [];
-
 /** A buffer to read a body into, 256 KiB. */
 export function takeBodyBuffer(): Buffer {
-  return kept.pop() ?? reclaimed() ?? Buffer.allocUnsafeSlow(bodyBufferBytes);
+  return takeBuffer(bodyBufferBytes);
 }
 
-/**
- * Gives a buffer of a socket back. One out of which `destination` still writes is used again when it has written all
- * that it was given until now: left to the garbage collector, the buffers of a fast transfer pile up between its runs.
- */
+/** Gives a buffer of a socket back, out of which `destination` may still write. */
 export function releaseBodyBuffer(
   socket: OwnedSocket,
   buffer: Buffer,
@@ -140,23 +125,12 @@ export function releaseBodyBuffer(
   else giveBack(spent);
 }
 
-function giveBack(spent: SpentBuffer): void {
-  const { buffer, destination } = spent;
-  if (destination === undefined || destination.writableLength === 0) {
-    if (kept.length < mostKept) kept.push(buffer);
-  } else if (writing.length < mostKept) writing.push(spent);
-}
+const uncork = (socket: Socket) => socket.uncork();
 
-function reclaimed(): Buffer | undefined {
-  for (let index = writing.length - 1; index >= 0; index--) {
-    const { buffer, destination, until } = writing[index] as SpentBuffer & { destination: Socket };
-    const isWritten = destination.bytesWritten - destination.writableLength >= until;
-    if (!isWritten && !destination.destroyed) continue;
-    writing.splice(index, 1);
-    // A socket that was destroyed may not have let go of it yet.
-    if (!destination.destroyed) return buffer;
-  }
-  return undefined;
+/** What is written in this turn of the event loop leaves in one system call: a head and the beginning of its body. */
+export function corkForThisTurn(socket: Socket): void {
+  socket.cork();
+  process.nextTick(uncork, socket);
 }
 
 const copiedAsText = 4096;

@@ -163,6 +163,19 @@ t.test('bodies of every kind arrive whole and keep their length', async (t) => {
   }
 });
 
+t.test('bodies of many calls at once stay apart', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const bodies = Array.from({ length: 40 }, (_, i) =>
+      randomBytes([900, 9_000, 66_000, 260_000][i % 4]! + i),
+    );
+    const answers = await Promise.all(bodies.map((body) => call('/echo', { method: 'POST', body })));
+    t.same(
+      answers.map(({ body }) => JSON.parse(body.toString()).sha256),
+      bodies.map(sha256),
+    );
+  }
+});
+
 t.test('responses: chunks and trailers, 204, 304, HEAD, until close, early hints', async (t) => {
   const chunks = await call('/chunks');
   t.equal(chunks.body.toString(), 'onetwothree');

@@ -101,3 +101,20 @@ t.test('in the streaming form the digest comes last, and is SHA-256', async (t) 
   t.match(check(undefined, [body]), { reason: 'digest-mismatch' }, 'no trailer');
   t.match(check(undefined, [body.subarray(1)], sha256), { reason: 'digest-mismatch' });
 });
+
+t.test('a body at hand is judged as one that passes', async (t) => {
+  const algorithm = fc.constantFrom('sha-256' as const, 'sha-512' as const);
+  const member = fc.oneof(
+    fc
+      .tuple(algorithm, fc.boolean())
+      .map(([name, right]) => contentDigest(right ? body : Buffer.from('x'), name)),
+    fc.constantFrom('md5=:AAAA:', 'sha-256=:AAAA:', 'sha-256=1', ''),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(member, { maxLength: 3 }), (members) => {
+      const field = members.join(', ');
+      t.same(checkDigest(field, body), check(field, [body]), field);
+    }),
+  );
+});

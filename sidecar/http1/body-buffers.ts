@@ -1,0 +1,83 @@
+import type { Socket } from 'node:net';
+
+const KiB = 1024;
+
+/** A buffer that is not read into any more, and how far its destination has got when it has written all of it. */
+export interface SpentBuffer {
+  readonly buffer: Buffer;
+  readonly destination: Socket | undefined;
+  readonly until: number;
+}
+
+/**
+ * Buffers of one size that are used again and again: left to the garbage collector, the buffers of a fast transfer
+ * pile up between its runs, and each of them brings the next run nearer.
+ */
+class BufferPool {
+  readonly bytes: number;
+  readonly #mostKept: number;
+  readonly #kept: Buffer[] = [];
+  /** Buffers out of which a write is under way. */
+  readonly #writing: SpentBuffer[] = [];
+  /** The memory that came from here: nobody else has a part of it. */
+  readonly #own = new WeakSet<ArrayBufferLike>();
+
+  constructor(bytes: number, mostKept: number) {
+    this.bytes = bytes;
+    this.#mostKept = mostKept;
+  }
+
+  take(): Buffer {
+    const used = this.#kept.pop() ?? this.#written();
+    if (used !== undefined) return used;
+    const fresh = Buffer.allocUnsafeSlow(this.bytes);
+    this.#own.add(fresh.buffer);
+    return fresh;
+  }
+
+  owns(memory: ArrayBufferLike): boolean {
+    return this.#own.has(memory);
+  }
+
+  giveBack(spent: SpentBuffer): void {
+    const { buffer, destination } = spent;
+    if (destination === undefined || destination.writableLength === 0) {
+      if (this.#kept.length < this.#mostKept) this.#kept.push(buffer);
+    } else if (this.#writing.length < this.#mostKept) this.#writing.push(spent);
+  }
+
+  #written(): Buffer | undefined {
+    for (let index = this.#writing.length - 1; index >= 0; index--) {
+      const { buffer, destination, until } = this.#writing[index] as SpentBuffer & { destination: Socket };
+      const isWritten = destination.bytesWritten - destination.writableLength >= until;
+      if (!isWritten && !destination.destroyed) continue;
+      this.#writing.splice(index, 1);
+      // A socket that was destroyed may not have let go of it yet.
+      if (!destination.destroyed) return buffer;
+    }
+    return undefined;
+  }
+}
+
+const pools = [new BufferPool(64 * KiB, 32), new BufferPool(256 * KiB, 16), new BufferPool(1024 * KiB, 4)];
+
+/** A buffer of at least so many bytes, for one body or a piece of one. */
+export function takeBuffer(bytes: number): Buffer {
+  return pools.find((pool) => bytes <= pool.bytes)?.take() ?? Buffer.allocUnsafeSlow(bytes);
+}
+
+/**
+ * Gives a buffer back, once. One out of which its destination still writes is used again when that has written all
+ * that it was given until now.
+ */
+export function giveBack(spent: SpentBuffer): void {
+  pools.find(({ bytes }) => bytes === spent.buffer.length)?.giveBack(spent);
+}
+
+/** Gives back, once, the memory of a body that `destination` was given to write; what came from elsewhere is left alone. */
+export function giveBackBody(body: Buffer, destination: Socket): void {
+  const memory = body.buffer;
+  pools
+    .find((pool) => pool.owns(memory))
+    ?.giveBack({ buffer: Buffer.from(memory), destination, until: destination.bytesWritten });
+}
