@@ -420,6 +420,8 @@ export class Upstream implements SocketOwner, Timed {
       return;
     }
     this.timedOut = true;
+    // Its turn may come before the socket has closed.
+    this.#stash = undefined;
     // A reset, so that whoever still works on the request learns that nobody waits for it.
     if (this.connected) this.socket.resetAndDestroy();
     else this.socket.destroy();
