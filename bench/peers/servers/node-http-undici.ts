@@ -25,7 +25,12 @@ function forward(request: IncomingMessage, response: ServerResponse): void {
       body: hasBody ? request : null,
     },
     {
-      onRequestStart() {},
+      onRequestStart(controller) {
+        // Whoever leaves a stream leaves no call behind that goes on for nobody.
+        response.once('close', () => {
+          if (!response.writableFinished) controller.abort(new Error('the client has gone'));
+        });
+      },
       onResponseStart(controller, status, fields) {
         delete fields.connection;
         delete fields['keep-alive'];
