@@ -50,7 +50,8 @@ export class PairKey {
   /** So many bytes, of which the inner pad is the first ones. */
   #padded(length: number): Buffer {
     if (length > room.length) {
-      const message = Buffer.allocUnsafe(length);
+      // Not of the memory that buffers share: a pad is as good as its key.
+      const message = Buffer.allocUnsafeSlow(length);
       message.set(this.#inner);
       return message;
     }
