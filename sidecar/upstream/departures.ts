@@ -14,8 +14,9 @@ const patienceMs = 25;
 
 /**
  * Safe requests to one host that leave in the same turn of the event loop: they share connections, a few in one write
- * each, and the sidecar at the other end runs them side by side (RFC 9112 §9.3.2). That halves what a call costs the two
- * of them, and is for hosts that answer quickly: a response that is slow or streams keeps nobody waiting for long.
+ * each, and the sidecar at the other end runs them side by side (RFC 9112 §9.3.2). That saves most writes and reads
+ * between the two, and is for hosts that answer quickly: a response that is slow or streams keeps nobody waiting for
+ * long.
  */
 export class Departures {
   readonly #host: UpstreamHost;
