@@ -3,7 +3,7 @@
  * minutes; `quick` takes about one, `full` as long as a soak takes; `readme` only writes the README's section anew
  * from the last results. Names of subjects restrict a run to them.
  */
-import { build } from '../sidecar/local/build.ts';
+import { build } from '../tools/build.ts';
 import { drawPlots } from './figures.ts';
 import { busyNote, machine } from './machine.ts';
 import { writeReadme } from './readme.ts';

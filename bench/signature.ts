@@ -2,7 +2,7 @@
  * What signing and verifying one call costs: `node bench/signature.ts`. Prints microseconds of this thread's CPU time
  * per call, the median of several rounds; compare numbers of one run only.
  */
-import { fieldId, type KnownField } from '../sidecar/http1/field-names.ts';
+
 import { RequestHead } from '../sidecar/http1/request-head.ts';
 import type { Keyring } from '../sidecar/keyring/keyring.ts';
 import { contentDigest } from '../sidecar/signature/content-digest.ts';
@@ -10,6 +10,7 @@ import { requiredComponents } from '../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../sidecar/signature/hmac.ts';
 import { signRequest } from '../sidecar/signature/sign.ts';
 import { verifyRequest } from '../sidecar/signature/verify.ts';
+import { fieldId, type KnownField } from '../sidecar/terms/field-names.ts';
 
 const now = 1_764_000_000;
 const kid = 'main-backend/3';

@@ -22,7 +22,7 @@ export function thisBuild(): Build {
  * `<module>.js`, one CommonJS bundle, run with `eval` since there is no file to point at.
  *
  * @param module from the top of the repository, without its extension, such as `core/database/worker`; the build's
- *   table (sidecar/local/programs.ts) names it
+ *   table (tools/programs.ts) names it
  */
 export function startWorker(module: string, options: WorkerOptions): Worker {
   return isSea()

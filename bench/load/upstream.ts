@@ -5,7 +5,7 @@
  * everything else a short JSON document. Bodies of requests are counted and dropped.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { adopt, type SocketOwner } from '../../sidecar/http1/socket.ts';
+import { adopt, type SocketOwner } from '../../sidecar/connections/socket.ts';
 
 const answer = (type: string, body: string) =>
   Buffer.from(

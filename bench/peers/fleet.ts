@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fleet } from '../../sidecar/config/fleet.ts';
-import { renderKeyrings } from '../../sidecar/keyring/render.ts';
-import type { ServiceRoots } from '../../sidecar/keyring/roots.ts';
+import { renderKeyrings } from '../../sidecar/rotation/render.ts';
+import type { ServiceRoots } from '../../sidecar/rotation/roots.ts';
 import type { Identity } from '../load/signer.ts';
 
 export const caller = 'main-backend';

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dist } from '../../sidecar/local/build.ts';
-import { type Program, programs } from '../../sidecar/local/programs.ts';
+import { dist } from '../../tools/build.ts';
+import { type Program, programs } from '../../tools/programs.ts';
 import { freePort, type Started, start } from '../processes.ts';
 import { callee, caller, writeFleetFolder } from './fleet.ts';
 import type { Place } from './peer.ts';

@@ -1,4 +1,4 @@
 import { forwardAlways } from '../policy/forward-always.ts';
-import { runWorkerThread } from '../worker-thread.ts';
+import { runWorkerThread } from './worker-thread.ts';
 
 void runWorkerThread({ phase: 'logging', applyVerdict: forwardAlways });

@@ -1,4 +1,4 @@
 import { forwardAlways } from '../policy/forward-always.ts';
-import { runSidecar } from '../run.ts';
+import { runSidecar } from './run.ts';
 
 void runSidecar({ phase: 'logging', applyVerdict: forwardAlways });

@@ -5,10 +5,10 @@ import { loadLlmModels } from '../../core/config/llm-models.ts';
 import { loadFleet } from '../config/fleet.ts';
 import { loadSidecarConfig } from '../config/sidecar-config.ts';
 import { KeySourceError } from '../keyring/errors.ts';
-import { KeySource } from '../keyring/key-source.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { loadMatrix } from '../policy/matrix.ts';
-import { exit, UsageError } from './exit-codes.ts';
+import { KeySource } from '../reload/key-source.ts';
+import { exit, UsageError } from '../terms/exit-codes.ts';
 
 interface Files {
   config?: string;

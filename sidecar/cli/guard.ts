@@ -2,13 +2,13 @@ import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { ZodError } from 'zod';
 import { duration } from '../../config/units.ts';
+import { fromOption, localAdmin } from '../fleet-reader/from.ts';
 import { loadGatedReport } from '../guard/gated-report.ts';
 import { Guard } from '../guard/guard.ts';
 import { type GuardConfig, guardConfigSchema, loadGuardConfig } from '../guard/guard-config.ts';
 import { watchOnce } from '../guard/once.ts';
 import { openLog } from '../telemetry/log.ts';
-import { exit, UsageError } from './exit-codes.ts';
-import { fromOption, localAdmin } from './from.ts';
+import { exit, UsageError } from '../terms/exit-codes.ts';
 
 interface Options {
   readonly config?: string;

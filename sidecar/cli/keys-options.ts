@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../config/load.ts';
 import { loadFleet } from '../config/fleet.ts';
-import type { SidecarAccess } from '../keyring/bring-keyrings.ts';
-import { OutFolder } from '../keyring/out-folder.ts';
-import { KeyRegistry } from '../keyring/registry.ts';
-import { connectRegistry, type RegistryAccess } from '../keyring/registry-connection.ts';
-import { parseRegistryUrl, type RegistryAddress } from '../keyring/registry-url.ts';
-import type { Rotator } from '../keyring/rotator.ts';
 import { readSecretFile } from '../keyring/secret-file.ts';
+import type { SidecarAccess } from '../rotation/bring-keyrings.ts';
+import { OutFolder } from '../rotation/out-folder.ts';
+import { KeyRegistry } from '../rotation/registry.ts';
+import { connectRegistry, type RegistryAccess } from '../rotation/registry-connection.ts';
+import { parseRegistryUrl, type RegistryAddress } from '../rotation/registry-url.ts';
+import type { Rotator } from '../rotation/rotator.ts';
 
-import { AnsweredNo, UsageError } from './exit-codes.ts';
+import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
 
 /** Options of every `countersign keys` command. */
 export interface RegistryOptions {

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { type KeyLine, type KeyReport, keyReport } from '../keyring/key-report.ts';
-import { type Registry, rootsInForce, rotationPeriodDays } from '../keyring/roots.ts';
-import { sightSidecars } from '../keyring/sightings.ts';
-import { exit } from './exit-codes.ts';
+import { type KeyLine, type KeyReport, keyReport } from '../rotation/key-report.ts';
+import { type Registry, rootsInForce, rotationPeriodDays } from '../rotation/roots.ts';
+import { sightSidecars } from '../rotation/sightings.ts';
+import { exit } from '../terms/exit-codes.ts';
 import {
   adminUrlOption,
   type RegistryOptions,

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { DeliveryError, RegistryError } from '../keyring/errors.ts';
-import { keyringText } from '../keyring/out-folder.ts';
-import { withRegistryLock } from '../keyring/registry-lock.ts';
-import { renderKeyrings } from '../keyring/render.ts';
-import { placeName, type Registry, rootsInForce } from '../keyring/roots.ts';
-import { initKeys, type Rotator, revokeKeys, rotateKeys, unfitToReinstate } from '../keyring/rotator.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
-import { runShellCommand } from '../keyring/shell-command.ts';
-import { AnsweredNo, UsageError } from './exit-codes.ts';
+import { keyringText } from '../rotation/out-folder.ts';
+import { withRegistryLock } from '../rotation/registry-lock.ts';
+import { renderKeyrings } from '../rotation/render.ts';
+import { placeName, type Registry, rootsInForce } from '../rotation/roots.ts';
+import { initKeys, type Rotator, revokeKeys, rotateKeys, unfitToReinstate } from '../rotation/rotator.ts';
+import { runShellCommand } from '../rotation/shell-command.ts';
+import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
 import {
   type DeliveryOptions,
   outOption,

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { type ChangedCall, type Comparison, compareMatrices } from '../policy/compare.ts';
-import { exit } from './exit-codes.ts';
-import { fromOption } from './from.ts';
+import { fromOption } from '../fleet-reader/from.ts';
+import { type ChangedCall, type Comparison, compareMatrices } from '../matrix-tools/compare.ts';
+import { exit } from '../terms/exit-codes.ts';
 import { fleetOption, openMatrix } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
 

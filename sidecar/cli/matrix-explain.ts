@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { reasons } from '../errors.ts';
 import { authorize } from '../policy/authorize.ts';
 import { nearestRules } from '../policy/nearest.ts';
 import { readPath } from '../policy/paths.ts';
-import { exit, UsageError } from './exit-codes.ts';
+import { exit, UsageError } from '../terms/exit-codes.ts';
+import { reasons } from '../terms/reasons.ts';
 import {
   authorizationOption,
   fleetOption,

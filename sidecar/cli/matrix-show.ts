@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Matrix } from '../policy/matrix.ts';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from '../terms/exit-codes.ts';
 import { authorizationOption, fleetOption, type MatrixFiles, openMatrix } from './matrix-files.ts';
 
 /** Callees beside each other before the grid is left out: wider than a screen it helps nobody. */

@@ -1,13 +1,13 @@
+import { readFrom } from '../fleet-reader/from.ts';
 import type { ObservedCall } from '../policy/observed-call.ts';
 import { pathTemplate } from '../policy/path-template.ts';
 import type { HostState } from '../telemetry/documents.ts';
-import { readFrom } from './from.ts';
 
 /**
  * The calls that came in to the sidecars read, by their observations, or by their denials where there are none (a
  * log). What went out of a sidecar is left to the callee's: only there has a MAC proved the caller.
  *
- * @throws {import('./from.ts').FromError}
+ * @throws {import('../fleet-reader/from.ts').FromError}
  */
 export async function readObservedCalls(from: readonly string[] | undefined): Promise<ObservedCall[]> {
   return (await readFrom(from, ['observed'])).flatMap(callsOf);

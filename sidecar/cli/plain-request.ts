@@ -1,5 +1,5 @@
-import { fieldNames } from '../http1/field-names.ts';
 import type { SignableRequest } from '../signature/message.ts';
+import { fieldNames } from '../terms/field-names.ts';
 
 /** A request as a plain object, for the command line. */
 export class PlainRequest implements SignableRequest {

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { Command } from 'commander';
-import { KeySource } from '../keyring/key-source.ts';
 import type { Keyring } from '../keyring/keyring.ts';
-import type { Denial } from '../policy/verdict.ts';
+import { KeySource } from '../reload/key-source.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyRequest, verifyTrailer } from '../signature/verify.ts';
+import { exit, UsageError } from '../terms/exit-codes.ts';
+import type { Denial } from '../terms/verdict.ts';
 import { type CapturedRequest, readCapturedRequest } from './captured-request.ts';
-import { exit, UsageError } from './exit-codes.ts';
 
 interface VerifyOptions {
   keyring: string;

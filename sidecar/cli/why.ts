@@ -1,8 +1,8 @@
 import { Command } from 'commander';
+import { fromOption, readFrom } from '../fleet-reader/from.ts';
 import { type CallTrace, traceCall } from '../readiness/both-sides.ts';
 import { explain } from '../telemetry/explain.ts';
-import { AnsweredNo, UsageError } from './exit-codes.ts';
-import { fromOption, readFrom } from './from.ts';
+import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
 import { printable, table } from './table.ts';
 
 /** `countersign why`: one denial, explained from both sides. */

@@ -1,5 +1,5 @@
-import type { Downstream } from '../downstream/downstream.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../connections/client-connection.ts';
+import type { Downstream } from '../connections/server-connection.ts';
 
 /** A WebSocket that both ends have agreed to: bytes pass as they come, in both directions. */
 export class Tunnel {

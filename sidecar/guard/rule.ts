@@ -1,4 +1,4 @@
-import { type Reason, reasons } from '../errors.ts';
+import { type Reason, reasons } from '../terms/reasons.ts';
 import type { GatedReport } from './gated-report.ts';
 
 /** Failures above this share of the calls roll back. */

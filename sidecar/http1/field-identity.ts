@@ -1,4 +1,4 @@
-import { fieldNames } from './field-names.ts';
+import { fieldNames } from '../terms/field-names.ts';
 import { memory } from './llhttp.ts';
 
 const tableBytes = 1024;

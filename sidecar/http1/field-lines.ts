@@ -1,4 +1,4 @@
-import { disguisedId, fieldId, fieldNumber, type KnownField } from './field-names.ts';
+import { disguisedId, fieldId, fieldNumber, type KnownField } from '../terms/field-names.ts';
 
 /** Most field lines that a head which is received may have; `limits.headers` may allow fewer to requests. */
 export const mostReceived = 1000;

@@ -1,8 +1,8 @@
-import type { Reason } from '../errors.ts';
+import { fieldId } from '../terms/field-names.ts';
+import type { Reason } from '../terms/reasons.ts';
 import { authorityOf } from './authority.ts';
 import { type ConnectionOptions, connectionOptions } from './connection-options.ts';
 import type { FieldLines } from './field-lines.ts';
-import { fieldId } from './field-names.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 

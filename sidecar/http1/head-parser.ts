@@ -1,6 +1,6 @@
+import { disguisedId } from '../terms/field-names.ts';
 import { identify, isDisguised } from './field-identity.ts';
 import { type FieldLines, mostFields, mostReceived } from './field-lines.ts';
-import { disguisedId } from './field-names.ts';
 import { frameRequest } from './framing.ts';
 import {
   assemblyBuffer,

@@ -1,4 +1,4 @@
-import type { Reason } from '../errors.ts';
+import type { Reason } from '../terms/reasons.ts';
 import type { Refusal } from './framing.ts';
 import { type HeadError, tooManyFields } from './head-parser.ts';
 import { llhttpError } from './llhttp.ts';

@@ -1,4 +1,4 @@
-import { type Reason, reasons } from '../errors.ts';
+import { type Reason, reasons } from '../terms/reasons.ts';
 
 const phrases: Readonly<Record<number, string>> = {
   400: 'Bad Request',

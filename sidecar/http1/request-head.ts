@@ -1,6 +1,6 @@
 import type { SignableRequest } from '../signature/message.ts';
+import { fieldId } from '../terms/field-names.ts';
 import { FieldLines } from './field-lines.ts';
-import { fieldId } from './field-names.ts';
 
 /** How the end of a body is found (RFC 9112 §6.3). */
 export type BodyKind = 'none' | 'length' | 'chunked' | 'until-close';

@@ -1,8 +1,8 @@
-import type { SentFraming } from '../http1/body-writer.ts';
+import type { SentFraming } from '../connections/body-writer.ts';
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId, requestHopFields, serviceFields } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { withoutOurMembers } from '../signature/members.ts';
+import { fieldId, requestHopFields, serviceFields } from '../terms/field-names.ts';
 
 /** What ends here on the way to the app, or is written anew. */
 const dropped = dropTable(

@@ -1,9 +1,9 @@
 import type { BodyGuard } from '../exchange/streamed-request.ts';
 import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
-import type { Denial } from '../policy/verdict.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyTrailer } from '../signature/verify.ts';
+import type { Denial } from '../terms/verdict.ts';
 import { refuseIdentity } from './trailers.ts';
 
 /** A signed body that is hashed while it passes; its end is let through once the digest is proven. */

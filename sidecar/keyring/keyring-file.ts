@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { serviceName } from '../../config/units.ts';
 import { PairKey } from '../signature/hmac.ts';
+import { keyId, splitKeyId } from '../terms/kid.ts';
 import { KeySourceError } from './errors.ts';
 import type { InboundKey, Keyring, OutboundKeys } from './keyring.ts';
-import { keyId, splitKeyId } from './kid.ts';
 
 const expectedKey = 'a key: 32 bytes in base64';
 

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dist, root } from './build.ts';
+import { dist, root } from '../../tools/build.ts';
 import { Child, type ChildOptions } from './child.ts';
 import type { Folder } from './folder.ts';
 import { assertFree, type HeldSocket, holdSocket } from './held-socket.ts';

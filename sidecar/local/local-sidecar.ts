@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { dist } from './build.ts';
+import { dist } from '../../tools/build.ts';
 import { Child } from './child.ts';
 import type { HeldSocket } from './held-socket.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { root } from './build.ts';
+import { root } from '../../tools/build.ts';
 import { askForPhase } from './control.ts';
 import { Folder } from './folder.ts';
 import type { Phase } from './local-sidecar.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
-import { build, root } from './build.ts';
+import { build, root } from '../../tools/build.ts';
 import { isRunning, serveControl } from './control.ts';
 import { Folder } from './folder.ts';
 import { defaultBasePort } from './layout.ts';

@@ -1,5 +1,5 @@
 import type { Fleet } from '../config/fleet.ts';
-import { UpstreamHost, type UpstreamTimeouts } from '../upstream/upstream-host.ts';
+import { UpstreamHost, type UpstreamTimeouts } from '../connections/host-pool.ts';
 
 /** A service that can be called, and the hosts that it runs on. */
 export interface Callee {

@@ -1,10 +1,10 @@
 import { dropTable } from '../http1/field-lines.ts';
-import { fieldId, requestHopFields, serviceFields } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requiredComponents } from '../signature/coverage-rules.ts';
 import type { PairKey } from '../signature/hmac.ts';
 import { freeLabel, withoutOurMembers } from '../signature/members.ts';
 import { signRequest } from '../signature/sign.ts';
+import { fieldId, requestHopFields, serviceFields } from '../terms/field-names.ts';
 import { newNonce } from './nonce.ts';
 import { type Added, OutgoingRequest } from './outgoing-request.ts';
 

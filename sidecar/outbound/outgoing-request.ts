@@ -1,6 +1,6 @@
-import { fieldId, fieldNumber } from '../http1/field-names.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { SignableRequest } from '../signature/message.ts';
+import { fieldId, fieldNumber } from '../terms/field-names.ts';
 
 const { host, trailer, upgrade } = fieldId;
 const contentDigest = fieldId['content-digest'];

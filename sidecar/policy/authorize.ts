@@ -1,7 +1,7 @@
+import type { Denial } from '../terms/verdict.ts';
 import type { ServiceRules } from './matrix.ts';
 import { describeNearest, nearestRules } from './nearest.ts';
 import { isPlainPath, readPath } from './paths.ts';
-import type { Denial } from './verdict.ts';
 
 /** What the matrix says of a call. `rule` names the rule that allows it, as `caller: METHOD /path`. */
 export type Authorization =

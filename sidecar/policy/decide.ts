@@ -1,9 +1,9 @@
 import type { Keyring } from '../keyring/keyring.ts';
 import type { SignableRequest } from '../signature/message.ts';
 import { type Proof, verifyRequest } from '../signature/verify.ts';
+import type { Denial, Verdict } from '../terms/verdict.ts';
 import { authorize, isPublic } from './authorize.ts';
 import type { ServiceRules } from './matrix.ts';
-import type { Denial, Verdict } from './verdict.ts';
 
 /** What the replay memory says of a nonce; see replay/. `unmarked`: ask again once a durable mark covers it. */
 export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'unmarked';

@@ -1,4 +1,4 @@
-import type { Disposition, Verdict } from './verdict.ts';
+import type { Disposition, Verdict } from '../terms/verdict.ts';
 
 const forward: Disposition = { forward: true };
 

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { ConfigError, check, type Problem, readYaml } from '../../config/load.ts';
 import { serviceName } from '../../config/units.ts';
-import type { Reason } from '../errors.ts';
+import { reasonNames } from '../exchange/call-record.ts';
 import { Matcher } from '../policy/matcher.ts';
 import { parseRule, type Rule } from '../policy/rule.ts';
-import { reasonNames } from '../telemetry/call-record.ts';
+import type { Reason } from '../terms/reasons.ts';
 
 const intendedSchema = z.strictObject({
   intended: z.array(

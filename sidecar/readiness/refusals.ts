@@ -1,7 +1,7 @@
-import { type Reason, reasons } from '../errors.ts';
 import type { Matrix } from '../policy/matrix.ts';
 import { pathTemplate } from '../policy/path-template.ts';
 import type { DenialDocument, HostState, Observation } from '../telemetry/documents.ts';
+import { type Reason, reasons } from '../terms/reasons.ts';
 import type { Intended } from './intended.ts';
 import { rejudge } from './rejudge.ts';
 

@@ -1,8 +1,8 @@
-import { type DenialReason, type Reason, reasons } from '../errors.ts';
 import { authorize, isPublic } from '../policy/authorize.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
-import type { Denial } from '../policy/verdict.ts';
 import type { Observation } from '../telemetry/documents.ts';
+import { type DenialReason, type Reason, reasons } from '../terms/reasons.ts';
+import type { Denial } from '../terms/verdict.ts';
 
 /** What a matrix says today of calls that were recorded some time. */
 export type Rejudged =

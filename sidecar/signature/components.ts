@@ -1,4 +1,4 @@
-import { fieldNumber } from '../http1/field-names.ts';
+import { fieldNumber } from '../terms/field-names.ts';
 import type { SignableRequest } from './message.ts';
 import {
   serializeDictionary,

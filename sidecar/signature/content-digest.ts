@@ -1,5 +1,5 @@
 import { createHash, type Hash, hash } from 'node:crypto';
-import type { Denial } from '../policy/verdict.ts';
+import type { Denial } from '../terms/verdict.ts';
 import { parseDictionary, StructuredFieldError } from './structured-fields.ts';
 
 /** Algorithms of RFC 9530 that are fit for use (RFC 9530 §5). */

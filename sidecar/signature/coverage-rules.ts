@@ -1,4 +1,4 @@
-import { fieldId, fieldNames } from '../http1/field-names.ts';
+import { fieldId, fieldNames } from '../terms/field-names.ts';
 import type { Coverage } from './components.ts';
 import type { SignableRequest } from './message.ts';
 

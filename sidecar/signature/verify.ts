@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { DenialReason } from '../errors.ts';
-import { fieldId } from '../http1/field-names.ts';
 import type { Keyring } from '../keyring/keyring.ts';
-import type { Denial } from '../policy/verdict.ts';
+import { fieldId } from '../terms/field-names.ts';
+import type { DenialReason } from '../terms/reasons.ts';
+import type { Denial } from '../terms/verdict.ts';
 import { applyRules, type CheckedCoverage } from './coverage-rules.ts';
 import type { PairKey } from './hmac.ts';
 import type { SignableRequest } from './message.ts';

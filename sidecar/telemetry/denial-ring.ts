@@ -1,6 +1,6 @@
-import type { Reason } from '../errors.ts';
-import type { Denial } from '../policy/verdict.ts';
-import type { CallRecord, Direction } from './call-record.ts';
+import type { CallRecord, Direction } from '../exchange/call-record.ts';
+import type { Reason } from '../terms/reasons.ts';
+import type { Denial } from '../terms/verdict.ts';
 import { detach, detachText } from './detach.ts';
 
 /** One refused call (or one that would have been refused); time in milliseconds since the epoch. */

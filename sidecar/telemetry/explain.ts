@@ -1,4 +1,4 @@
-import { type Reason, reasons } from '../errors.ts';
+import { type Reason, reasons } from '../terms/reasons.ts';
 
 /** What is needed of a denial to explain it. */
 export interface Explainable {

@@ -1,6 +1,6 @@
-import type { Reason } from '../errors.ts';
+import { type CallRecord, type Direction, outcomeOf, reasonAt } from '../exchange/call-record.ts';
 import { pathTemplate } from '../policy/path-template.ts';
-import { type CallRecord, type Direction, outcomeOf, reasonAt } from './call-record.ts';
+import type { Reason } from '../terms/reasons.ts';
 import { detach, detachText } from './detach.ts';
 
 /** Calls of one kind, counted; times in milliseconds since the epoch. */

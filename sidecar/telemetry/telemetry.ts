@@ -5,8 +5,8 @@ import {
   performance,
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
-import type { Reason } from '../errors.ts';
-import { type CallRecord, type Direction, outcomeCount, outcomeOf } from './call-record.ts';
+import { type CallRecord, type Direction, outcomeCount, outcomeOf } from '../exchange/call-record.ts';
+import type { Reason } from '../terms/reasons.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';
 import { detach } from './detach.ts';

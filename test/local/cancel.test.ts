@@ -1,7 +1,7 @@
 import t from 'tap';
-import { build } from '../../sidecar/local/build.ts';
 import { Folder } from '../../sidecar/local/folder.ts';
 import { LocalFleet } from '../../sidecar/local/local-fleet.ts';
+import { build } from '../../tools/build.ts';
 import { freeBasePort } from '../support/local-fleet.ts';
 import { ModelServer } from '../support/model-server.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { DenialReason } from '../../sidecar/errors.ts';
+import type { DenialReason } from '../../sidecar/terms/reasons.ts';
 import { deniedRecord } from './call-record.ts';
 import { adminThatSaw } from './observed-fleet.ts';
 import { tempFolder } from './temp-folder.ts';

@@ -4,10 +4,10 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import { type Admin, startAdmin } from '../../sidecar/admin/server.ts';
 import type { Fleet } from '../../sidecar/config/fleet.ts';
-import { KeySource } from '../../sidecar/keyring/key-source.ts';
 import type { Keyring } from '../../sidecar/keyring/keyring.ts';
 import { loadedKeys } from '../../sidecar/keyring/loaded-keys.ts';
-import { placeName, placesOf } from '../../sidecar/keyring/roots.ts';
+import { KeySource } from '../../sidecar/reload/key-source.ts';
+import { placeName, placesOf } from '../../sidecar/rotation/roots.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';
 

@@ -1,7 +1,7 @@
 import type { Fleet } from '../../sidecar/config/fleet.ts';
 import type { KeyringFile } from '../../sidecar/keyring/keyring-file.ts';
-import { renderKeyrings } from '../../sidecar/keyring/render.ts';
-import type { ServiceRoots } from '../../sidecar/keyring/roots.ts';
+import { renderKeyrings } from '../../sidecar/rotation/render.ts';
+import type { ServiceRoots } from '../../sidecar/rotation/roots.ts';
 
 /** A fleet by service names and hosts. */
 export function fleetOf(services: Record<string, readonly string[]>, inbound = 15006): Fleet {

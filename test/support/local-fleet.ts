@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import type { Test } from 'tap';
-import { build } from '../../sidecar/local/build.ts';
 import { Folder } from '../../sidecar/local/folder.ts';
 import { assertFree } from '../../sidecar/local/held-socket.ts';
 import { type LocalService, layout } from '../../sidecar/local/layout.ts';
 import { LocalFleet } from '../../sidecar/local/local-fleet.ts';
+import { build } from '../../tools/build.ts';
 import { tempFolder } from './temp-folder.ts';
 
 export interface TestFleet {

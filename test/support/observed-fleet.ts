@@ -1,5 +1,5 @@
 import { type Admin, startAdmin } from '../../sidecar/admin/server.ts';
-import type { CallRecord } from '../../sidecar/telemetry/call-record.ts';
+import type { CallRecord } from '../../sidecar/exchange/call-record.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
 import { observation } from '../../sidecar/telemetry/documents.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';

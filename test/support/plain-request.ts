@@ -1,5 +1,5 @@
-import { fieldNames } from '../../sidecar/http1/field-names.ts';
 import type { SignableRequest } from '../../sidecar/signature/message.ts';
+import { fieldNames } from '../../sidecar/terms/field-names.ts';
 
 export interface PlainRequest {
   method?: string;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { type Built, build } from '../../sidecar/local/build.ts';
+import { type Built, build } from '../../tools/build.ts';
 
 let program: Promise<string> | undefined;
 

@@ -1,14 +1,14 @@
 /** Our own verifier before other people's proxies: the same checks, so that only the proxying differs. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
-import { fieldNames } from '../../../sidecar/http1/field-names.ts';
 import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
 import { loadMatrix } from '../../../sidecar/policy/matrix.ts';
-import type { Denial } from '../../../sidecar/policy/verdict.ts';
 import { ReplayMemory } from '../../../sidecar/replay/replay-memory.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import type { SignableRequest } from '../../../sidecar/signature/message.ts';
+import { fieldNames } from '../../../sidecar/terms/field-names.ts';
+import type { Denial } from '../../../sidecar/terms/verdict.ts';
 import { readSettings } from './settings.ts';
 
 const { identity } = readSettings();

@@ -11,7 +11,7 @@ import {
   type SocketOwner,
   takeBodyBuffer,
   writeRange,
-} from '../../../sidecar/http1/socket.ts';
+} from '../../../sidecar/connections/socket.ts';
 import { readSettings } from './settings.ts';
 
 const { app } = readSettings();

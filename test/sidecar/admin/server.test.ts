@@ -1,7 +1,7 @@
 import { Agent, get, request } from 'node:http';
 import t from 'tap';
 import { type AdminSources, startAdmin } from '../../../sidecar/admin/server.ts';
-import { readFrom } from '../../../sidecar/cli/from.ts';
+import { readFrom } from '../../../sidecar/fleet-reader/from.ts';
 import type { ObservedDocument, StatusDocument } from '../../../sidecar/telemetry/documents.ts';
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
 import { deniedRecord } from '../../support/call-record.ts';

@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import { readCapturedRequest } from '../../../sidecar/cli/captured-request.ts';
 import { type Call, signedHeaders } from '../../../sidecar/cli/sign.ts';
 import { verifyCaptured } from '../../../sidecar/cli/verify.ts';
-import { KeySource } from '../../../sidecar/keyring/key-source.ts';
+import { KeySource } from '../../../sidecar/reload/key-source.ts';
 import { fleetOf, keyringsOf } from '../../support/keyrings.ts';
 import { runCountersign } from '../../support/run-countersign.ts';
 

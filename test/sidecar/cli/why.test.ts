@@ -1,6 +1,6 @@
 import t from 'tap';
-import { readFrom } from '../../../sidecar/cli/from.ts';
 import { whyText } from '../../../sidecar/cli/why.ts';
+import { readFrom } from '../../../sidecar/fleet-reader/from.ts';
 import { hashesIn, traceCall } from '../../../sidecar/readiness/both-sides.ts';
 import { type GatheredFleet, gatheredFleet } from '../../support/gathered-fleet.ts';
 import { runCountersign } from '../../support/run-countersign.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { reasons } from '../../../sidecar/errors.ts';
 import { GatedReport } from '../../../sidecar/guard/gated-report.ts';
 import { counts, type Failure, judge, lateCallCounts, resemblesSeen } from '../../../sidecar/guard/rule.ts';
+import { reasons } from '../../../sidecar/terms/reasons.ts';
 
 const kindOfCall = { callee: 'npu-worker', method: 'GET', path: '/api/status/*' };
 const report = new GatedReport(

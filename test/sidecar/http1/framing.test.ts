@@ -4,10 +4,10 @@ import { authorityOf } from '../../../sidecar/http1/authority.ts';
 import { connectionOptions } from '../../../sidecar/http1/connection-options.ts';
 import { identify, isDisguised } from '../../../sidecar/http1/field-identity.ts';
 import { dropTable } from '../../../sidecar/http1/field-lines.ts';
-import { fieldId, fieldNames } from '../../../sidecar/http1/field-names.ts';
 import { frameRequest, frameResponse } from '../../../sidecar/http1/framing.ts';
 import { parseRequestHead, parseResponseHead } from '../../../sidecar/http1/head-parser.ts';
 import { assemblyBuffer } from '../../../sidecar/http1/llhttp.ts';
+import { fieldId, fieldNames } from '../../../sidecar/terms/field-names.ts';
 
 /** What the rules make of a request head, or the reason for which they refuse it. */
 function framed(text: string, proxy = false) {

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { parseYaml } from '../../../config/load.ts';
-import { reasons } from '../../../sidecar/errors.ts';
 import { compileMatrix } from '../../../sidecar/policy/matrix.ts';
 import { rejudge } from '../../../sidecar/readiness/rejudge.ts';
+import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { authorizationYaml, observedRow } from '../../support/gathered-fleet.ts';
 
 const rules = compileMatrix(parseYaml('authorization.yaml', authorizationYaml)).of('npu-worker');

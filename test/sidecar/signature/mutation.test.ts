@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { reasons } from '../../../sidecar/errors.ts';
 import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { requiredComponents } from '../../../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import { signRequest } from '../../../sidecar/signature/sign.ts';
 import { verifyRequest } from '../../../sidecar/signature/verify.ts';
+import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { type PlainRequest, plainRequest } from '../../support/plain-request.ts';
 
 const now = 1_764_000_000;

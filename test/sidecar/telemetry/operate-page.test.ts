@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
-import { reasons } from '../../../sidecar/errors.ts';
 import { renderMetrics } from '../../../sidecar/telemetry/metrics.ts';
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
+import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
 
 const page = await readFile(new URL('../../../docs/operate.md', import.meta.url), 'utf8');

@@ -1,0 +1,164 @@
+import type { Socket } from 'node:net';
+import type { SidecarConfig } from '../config/sidecar-config.ts';
+import type { Pipeline } from '../connections/pipeline.ts';
+import { Downstream } from '../connections/server-connection.ts';
+import { problemResponse } from '../http1/problem.ts';
+import { Inbound, type Replay } from '../inbound/inbound.ts';
+import type { Keyring } from '../keyring/keyring.ts';
+import type { ListenPlan } from '../listen/listen-plan.ts';
+import { Listener, type ListenOn } from '../listen/listener.ts';
+import { Callees } from '../outbound/callees.ts';
+import { Outbound } from '../outbound/outbound.ts';
+import type { Policy } from '../reload/policy-source.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { ApplyVerdict } from '../terms/verdict.ts';
+
+export interface DataPathParts {
+  readonly config: SidecarConfig;
+  readonly applyVerdict: ApplyVerdict;
+  readonly telemetry: Telemetry;
+  readonly replay: Replay;
+  readonly keyring: Keyring;
+  readonly policy: Policy;
+  /** How many inbound connections all threads serve together: one number, shared. */
+  readonly inboundCount: Int32Array;
+}
+
+/** How long a connection too many has to read its answer. */
+const turnAwayMs = 1_000;
+
+/** Inbound and outbound of one thread, with its listeners and connections. */
+export class DataPath {
+  readonly telemetry: Telemetry;
+  readonly #config: SidecarConfig;
+  readonly #inbound: Inbound;
+  readonly #outbound: Outbound;
+  readonly #callees: Callees;
+  readonly #inboundCount: Int32Array;
+  readonly #listeners: Listener[] = [];
+
+  constructor(parts: DataPathParts) {
+    const { config, applyVerdict, telemetry, replay, keyring, policy } = parts;
+    this.telemetry = telemetry;
+    this.#config = config;
+    this.#inboundCount = parts.inboundCount;
+    this.#callees = new Callees(policy.fleet, config.timeouts);
+    this.#inbound = new Inbound({
+      config,
+      audience: audienceOf(config),
+      telemetry,
+      replay,
+      applyVerdict,
+      keyring,
+      rules: policy.matrix.of(config.service),
+      onGone: () => Atomics.sub(this.#inboundCount, 0, 1),
+    });
+    this.#outbound = new Outbound({ config, telemetry, callees: this.#callees, keyring });
+  }
+
+  /**
+   * Starts to accept.
+   *
+   * @throws an error of node:net when an address is taken; nothing listens then
+   */
+  async listen(plan: ListenPlan): Promise<void> {
+    try {
+      for (const on of plan.outbound) this.#listeners.push(await this.#listenOutbound(on));
+      for (const on of plan.inbound) this.#listeners.push(await this.#listenInbound(on));
+    } catch (error) {
+      this.stopAccepting();
+      throw error;
+    }
+  }
+
+  #listenOutbound(on: ListenOn): Promise<Listener> {
+    const { routes } = this.#config.outbound;
+    return Listener.open(on, (socket, local) => {
+      const route = 'fd' in on ? routes[local] : on.route;
+      if (this.#serve(socket, this.#outbound, route)) this.telemetry.connections('outbound', 1);
+    });
+  }
+
+  #listenInbound(on: ListenOn): Promise<Listener> {
+    return Listener.open(on, (socket) => {
+      if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections) this.#turnAway(socket);
+      else if (this.#serve(socket, this.#inbound, undefined)) {
+        Atomics.add(this.#inboundCount, 0, 1);
+        this.telemetry.connections('inbound', 1);
+      }
+    });
+  }
+
+  #serve(
+    socket: Socket,
+    side: Pipeline & { readonly connections: Set<Downstream> },
+    route: string | undefined,
+  ): boolean {
+    const downstream = Downstream.serve(socket, side, route);
+    if (downstream === undefined) return false;
+    side.connections.add(downstream);
+    return true;
+  }
+
+  /** One connection too many: it gets an answer, and no place. */
+  #turnAway(socket: Socket): void {
+    const detail = `The sidecar serves limits.connections, ${this.#config.limits.connections}, connections already.`;
+    const refusal = { reason: 'too-many-connections', detail } as const;
+    const requestId = this.#inbound.onMalformed(undefined, refusal);
+    socket.on('error', () => {});
+    // Not an idle time, which whoever sends a byte now and then would put off for ever.
+    const giveUp = setTimeout(() => socket.destroy(), turnAwayMs);
+    socket.once('close', () => clearTimeout(giveUp));
+    socket.end(problemResponse(refusal.reason, detail, requestId, true, true), 'latin1');
+    socket.on('end', () => socket.destroySoon());
+    socket.resume();
+  }
+
+  takeUpKeyring(keyring: Keyring): void {
+    this.#inbound.onKeyring(keyring);
+    this.#outbound.onKeyring(keyring);
+  }
+
+  takeUpPolicy({ fleet, matrix }: Policy): void {
+    this.telemetry.setPeers(fleet.services.keys());
+    this.#callees.replace(fleet);
+    this.#inbound.onRules(matrix.of(this.#config.service));
+  }
+
+  /** Accepts no more; connections close behind their present request. */
+  stopAccepting(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close();
+    this.#inbound.draining = true;
+    this.#outbound.draining = true;
+  }
+
+  /** Whether an inbound connection may still bring a request that nobody else will see. */
+  isUndecided(): boolean {
+    for (const downstream of this.#inbound.connections) if (downstream.isUndecided) return true;
+    return false;
+  }
+
+  /** Ends the connections of one side on which no request is under way. */
+  endWaiting(side: 'inbound' | 'outbound'): void {
+    const { connections } = side === 'inbound' ? this.#inbound : this.#outbound;
+    for (const downstream of connections) if (downstream.isWaiting) downstream.end();
+  }
+
+  /** Connections that are still open. */
+  get openConnections(): number {
+    return this.#inbound.connections.size + this.#outbound.connections.size;
+  }
+
+  /** Ends whatever is left. */
+  close(): void {
+    for (const side of [this.#inbound, this.#outbound]) for (const one of side.connections) one.abort();
+    this.#inbound.closeIdle();
+    this.#callees.closeIdle();
+    this.telemetry.close();
+  }
+}
+
+/** The authorities that mean this service: its name, alone or with the listener's port. */
+function audienceOf({ service, inbound }: SidecarConfig): ReadonlySet<string> {
+  return new Set([service, inbound.listen.port === 80 ? service : `${service}:${inbound.listen.port}`]);
+}

@@ -1,0 +1,160 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../../config/load.ts';
+import { type Build, thisBuild } from '../../config/program.ts';
+import { loadSidecarConfig } from '../config/sidecar-config.ts';
+import { KeySourceError } from '../keyring/errors.ts';
+import { inheritedSockets } from '../listen/inherited-sockets.ts';
+import { listenPlans } from '../listen/listen-plan.ts';
+import { checkTogether } from '../reload/check-together.ts';
+import { KeySource } from '../reload/key-source.ts';
+import { PolicySource } from '../reload/policy-source.ts';
+import { openState } from '../replay/state.ts';
+import { StateError } from '../replay/state-error.ts';
+import { type Log, openLog } from '../telemetry/log.ts';
+import { ObservedStore } from '../telemetry/observed-store.ts';
+import { exit } from '../terms/exit-codes.ts';
+import { type Binary, Sidecar } from './sidecar.ts';
+
+/**
+ * Runs a sidecar binary: configuration, build, bind, drain. What the binary does with a verdict is in the function
+ * that it passes; nothing that is read here can change that.
+ */
+export async function runSidecar(binary: Binary): Promise<void> {
+  const build = thisBuild();
+  const program = new Command(`countersign-${binary.phase}`)
+    .description(`The ${binary.phase} sidecar of one service on one host.`)
+    .version(build.version)
+    .requiredOption('--config <file>', 'sidecar.yaml')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .action(({ config }: { config: string }) => start(binary, build, config));
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error, binary);
+  }
+}
+
+async function start(binary: Binary, build: Build, file: string): Promise<void> {
+  const config = await loadSidecarConfig(file);
+  const policy = await PolicySource.open(config);
+  const keys = await KeySource.open(config.keyring);
+  await checkTogether(file, config, policy.current.fleet, keys.current);
+  const sockets = inheritedSockets(process.env, process.pid);
+  const plans = listenPlans(file, config, sockets);
+
+  const { phase } = binary;
+  const log = openLog({ service: config.service, phase, version: build.version });
+  const { logger } = log;
+  const onFault = (error: Error) => {
+    logger.fatal({ event: 'own-fault', err: error }, 'a fault of our own; the sidecar stops');
+    log.flush();
+    process.exit(exit.fault);
+  };
+  process.on('uncaughtException', onFault);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
+  // Until everything is loaded a reload has nothing to do, and must not end the process.
+  process.on('SIGHUP', () => {});
+
+  logger.info({ event: 'waiting', state: config.state }, 'waiting for the state lock');
+  const state = await openState(config.state, {
+    kids: keys.current.inbound.keys(),
+    report: (error) => logger.error({ event: 'mark-not-written', err: error }, error.message),
+    signal: stop.signal,
+  }).catch((error: unknown) => {
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (state === undefined) {
+    log.flush();
+    return;
+  }
+  const observed = await ObservedStore.open({ directory: config.state, phase, logger });
+  const parts = { binary, build, config, logger, policy, keys, state, observed, sockets, plans, onFault };
+  const sidecar = new Sidecar(parts);
+  try {
+    await sidecar.listen();
+  } catch (error) {
+    await state.handOver().catch(() => {});
+    log.flush();
+    throw error;
+  }
+  follow(sidecar, policy, keys, log);
+  logger.info({ event: 'ready', origin: state.origin, pid: process.pid, build: build.hash }, 'ready');
+
+  await new Promise<void>((resolve) => {
+    if (stop.signal.aborted) resolve();
+    else stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  logger.info({ event: 'draining', signal: String(stop.signal.reason) }, 'draining');
+  policy.close();
+  keys.close();
+  await sidecar.drain();
+  logger.info({ event: 'stopped' }, 'stopped');
+  log.flush();
+  process.exit(exit.ok);
+}
+
+/** Reloads on SIGHUP and when a file changes; what is wrong is logged and changes nothing. */
+function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logger }: Log): void {
+  const reloadPolicy = () =>
+    policy.reload().then(
+      async (changed) => {
+        if (!changed) return;
+        await sidecar.onPolicy();
+        const { fleet, matrix } = policy.current;
+        logger.info(
+          { event: 'policy-reloaded', matrix: matrix.hash, fleet: fleet.hash },
+          'new matrix and fleet in force',
+        );
+      },
+      (error: unknown) => {
+        logger.error(
+          { event: 'policy-refused', problem: (error as Error).message },
+          'the new matrix or fleet is refused; the old ones stay in force',
+        );
+      },
+    );
+  const refused = (error: unknown) =>
+    logger.error(
+      { event: 'keyring-refused', problem: (error as Error).message },
+      'the new keyring is refused; the old one stays in force',
+    );
+  policy.watch(() => void reloadPolicy());
+  keys.watch({
+    onChange: (keyring) => {
+      sidecar
+        .onKeyring(keyring)
+        .then(
+          () => logger.info({ event: 'keyring-reloaded', issue: keyring.issue }, 'new keyring in force'),
+          refused,
+        );
+    },
+    onRefused: refused,
+  });
+  const reload = () => {
+    void reloadPolicy();
+    keys.reload().catch(refused);
+  };
+  process.on('SIGHUP', reload);
+  // What changed while we waited for the state lock.
+  reload();
+}
+
+function report(error: unknown, { phase }: Binary): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
+  if (error instanceof ConfigError || error instanceof KeySourceError || error instanceof StateError) {
+    process.stderr.write(`${error.message}\n`);
+    return exit.config;
+  }
+  const { syscall, code, message, stack } = error as NodeJS.ErrnoException;
+  if (syscall === 'listen' || syscall === 'bind') {
+    process.stderr.write(
+      `${message}: ${code === 'EADDRINUSE' ? 'stop what listens there' : 'look at the address'}, or change it in sidecar.yaml\n`,
+    );
+    return exit.config;
+  }
+  process.stderr.write(`countersign-${phase}: ${stack ?? message}\n`);
+  return exit.fault;
+}

@@ -1,0 +1,56 @@
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../../config/program.ts';
+import type { Phase } from '../telemetry/documents.ts';
+import type { Answer, Question, WorkerCalls, WorkerStart } from './worker-thread.ts';
+
+type Result<Call extends keyof WorkerCalls> = Promise<Awaited<ReturnType<WorkerCalls[Call]>>>;
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** A worker thread with a data path of its own, as the main thread sees it. */
+export class Thread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+
+  private constructor(worker: Worker, onFault: (error: Error) => void) {
+    this.#worker = worker;
+    worker.on('message', (answer: Answer) => {
+      const waiting = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      if ('error' in answer) waiting?.reject(answer.error);
+      else waiting?.resolve(answer.result);
+    });
+    const gone = (error: Error) => {
+      for (const { reject } of this.#waiting.values()) reject(error);
+      this.#waiting.clear();
+    };
+    worker.on('error', (error) => {
+      gone(error as Error);
+      onFault(error as Error);
+    });
+    worker.on('exit', () => gone(new Error('the worker thread has ended')));
+  }
+
+  /** Starts a thread and waits until it can be asked to listen. */
+  static async start(phase: Phase, start: WorkerStart, onFault: (error: Error) => void): Promise<Thread> {
+    const thread = new Thread(startWorker(`sidecar/bin/${phase}-worker`, { workerData: start }), onFault);
+    await new Promise<unknown>((resolve, reject) => thread.#waiting.set(0, { resolve, reject }));
+    return thread;
+  }
+
+  /** Asks the thread; rejects when it fails, or has ended. */
+  ask<Call extends keyof WorkerCalls>(
+    call: Call,
+    ...[argument]: Parameters<WorkerCalls[Call]>
+  ): Result<Call> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
+      this.#worker.postMessage({ id, call, argument } satisfies Question);
+    });
+  }
+}

@@ -1,0 +1,63 @@
+import { ChunkedDecoder, ChunkedError, type OnPiece } from '../http1/chunked-decoder.ts';
+import type { Refusal } from '../http1/framing.ts';
+import type { BodyKind } from '../http1/request-head.ts';
+import type { Unread } from './read-buffer.ts';
+
+/** The trailer section, lower-case name to combined value; undefined when there was none. */
+type Trailers = ReadonlyMap<string, string> | undefined;
+
+/** One body as it arrives: finds its end and gives its pieces on. */
+export class RequestBody {
+  readonly #onPiece: OnPiece;
+  /** To be called by whoever uses the body, once it has `ended`. */
+  readonly onEnd: (trailers: Trailers) => void;
+  readonly #decoder: ChunkedDecoder | undefined;
+  #remaining: number;
+
+  /**
+   * @param framing of the head: `length` or `chunked`, and bytes with `length`
+   * @param trailerLimit most bytes of the trailer section
+   */
+  constructor(
+    framing: { readonly body: BodyKind; readonly contentLength: number },
+    trailerLimit: number,
+    onPiece: OnPiece,
+    onEnd: (trailers: Trailers) => void,
+  ) {
+    this.#onPiece = onPiece;
+    this.onEnd = onEnd;
+    this.#decoder = framing.body === 'chunked' ? new ChunkedDecoder(trailerLimit, onPiece) : undefined;
+    this.#remaining = framing.contentLength;
+  }
+
+  /** It may be read into whatever buffer there is. */
+  readonly room = undefined;
+
+  /** Uses up what belongs to the body; a refusal says that it is broken. */
+  use(unread: Unread): Refusal | undefined {
+    const { buffer, at, end } = unread;
+    if (this.#decoder === undefined) {
+      const length = Math.min(end - at, this.#remaining);
+      this.#remaining -= length;
+      unread.at = at + length;
+      this.#onPiece(buffer, at, at + length);
+      return undefined;
+    }
+    try {
+      unread.at = this.#decoder.decode(buffer, at, end);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ChunkedError)) throw error;
+      unread.at = end;
+      return { reason: 'malformed-request', detail: `The chunked body is broken: ${error.message}.` };
+    }
+  }
+
+  get ended(): boolean {
+    return this.#decoder === undefined ? this.#remaining === 0 : this.#decoder.ended;
+  }
+
+  get trailers(): Trailers {
+    return this.#decoder?.trailers;
+  }
+}

@@ -1,0 +1,517 @@
+import type { Socket } from 'node:net';
+import type { Exchange } from '../exchange/exchange.ts';
+import { frameRequest, type Refusal } from '../http1/framing.ts';
+import { parseRequestHead } from '../http1/head-parser.ts';
+import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
+import { problemResponse } from '../http1/problem.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import { CollectedBody } from './collected-body.ts';
+import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
+import type { Pipeline } from './pipeline.ts';
+import { Unread } from './read-buffer.ts';
+import { RequestBody } from './request-body.ts';
+import { Turns } from './response-order.ts';
+import { adopt, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
+
+type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
+
+/** How long a client that has half-closed its connection waits for its answer before it is probed. */
+const probeAfterMs = 1_000;
+/** How long the reset of a client that has gone may take. */
+const resetMs = 20;
+const lingerMs = 2_000;
+const lingerBytes = 16 * 1024 * 1024;
+
+/**
+ * A connection on which requests arrive: finds heads and bodies in it. One request follows the other, but safe ones
+ * without a body, which run side by side.
+ */
+export class Downstream implements SocketOwner, Timed {
+  readonly socket: OwnedSocket;
+  readonly pipeline: Pipeline;
+  /** The callee of a listener that serves one callee only. */
+  readonly route: string | undefined;
+  bodyBuffer: Buffer | undefined = undefined;
+  deadline: number;
+  readonly turns: Turns;
+  /** The peer has sent its FIN. */
+  readEnded = false;
+  state: State = 'head';
+  requests = 0;
+  /** The present request has been put back once. */
+  wasSuspended = false;
+  /** What follows may begin beside what is under way. */
+  #readsAhead = false;
+  /** What has come but is not used yet: a part of a head, or what follows the present request. */
+  readonly #unread = new Unread();
+  /** No more of the body is to be read for now. */
+  #blocked = false;
+  /** The socket was told to read no more. */
+  #stopped = false;
+  #headStart = 0;
+  #headDeadline = Number.POSITIVE_INFINITY;
+  /** The body of the present request, while it arrives. */
+  #body: RequestBody | CollectedBody | undefined = undefined;
+  #lingered = 0;
+
+  private constructor(accepted: Socket, pipeline: Pipeline, route: string | undefined) {
+    this.pipeline = pipeline;
+    this.route = route;
+    this.deadline = coarseNow() + pipeline.timeouts.idle;
+    this.socket = adopt(accepted, this) as OwnedSocket;
+    this.turns = new Turns(this.socket);
+  }
+
+  /** Serves an accepted connection; undefined when it is gone already. */
+  static serve(accepted: Socket, pipeline: Pipeline, route: string | undefined): Downstream | undefined {
+    const downstream = new Downstream(accepted, pipeline, route);
+    if (downstream.socket === undefined) return undefined;
+    watch(downstream);
+    downstream.socket.read(0);
+    return downstream;
+  }
+
+  /** Whether no request is under way: at most a part of a head has come. */
+  get isWaiting(): boolean {
+    return this.state === 'head';
+  }
+
+  /** Whether a request may be about to arrive that was sent to nobody else: the first one, or one half read. */
+  get isUndecided(): boolean {
+    return this.state === 'head' && (this.requests === 0 || this.#unread.hasKept);
+  }
+
+  /** The peer's IP address; IPv4 without the prefix that a dual-stack listener adds. */
+  get peerAddress(): string {
+    this.#peerAddress ??= (this.socket.remoteAddress ?? 'unknown').replace(/^::ffff:(?=\d+\.)/, '');
+    return this.#peerAddress;
+  }
+  #peerAddress: string | undefined = undefined;
+
+  /** The exchange whose response leaves next. */
+  get exchange(): Exchange | undefined {
+    return this.turns.front;
+  }
+
+  onBytes(buffer: Buffer, length: number): boolean {
+    const more = this.#take(buffer, length);
+    this.#stopped = !more;
+    return more;
+  }
+
+  #readOn(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.socket.resume();
+  }
+
+  #take(buffer: Buffer, length: number): boolean {
+    switch (this.state) {
+      case 'head':
+      case 'collect':
+      case 'body':
+        break;
+      case 'tunnel':
+        this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
+        return this.exchange?.tunnel?.up(buffer, 0, length) ?? false;
+      case 'busy':
+        if (this.#readsAhead) break;
+        this.#unread.keep(buffer, 0, length);
+        return false;
+      default:
+        this.#lingered += length;
+        if (this.#lingered > lingerBytes) this.socket.destroy();
+        return true;
+    }
+    this.#unread.take(buffer, length);
+    this.#use();
+    return this.#wantsMore();
+  }
+
+  #wantsMore(): boolean {
+    return !this.#blocked && (!this.#unread.hasKept || this.state === 'head' || this.#readsAhead);
+  }
+
+  /** Uses up what has come; what cannot be used yet is kept. */
+  #use(): void {
+    const unread = this.#unread;
+    while (unread.at < unread.end && !this.#blocked) {
+      if (this.state === 'head') {
+        if (!this.#head()) break;
+      } else if (this.#body !== undefined) this.#useBody(this.#body);
+      else if (this.state !== 'busy' || !this.#readsAhead || !this.#headAhead()) break;
+    }
+    if (this.state === 'linger' || this.state === 'closed') unread.at = unread.end;
+    else unread.keepRest();
+  }
+
+  /** Takes one head off the bytes; false when it is not complete yet. */
+  #head(): boolean {
+    const { limits } = this.pipeline;
+    const unread = this.#unread;
+    const end = unread.headEnd();
+    const { at: start, buffer } = unread;
+    if (end < 0) {
+      if (start === unread.end) return false;
+      this.#headBegan();
+      if (unread.end - start > limits.head) this.#refuse(headTooLarge(limits.head));
+      else if (hasBareLineEnd(buffer, start, unread.end)) {
+        this.#refuse({ reason: 'malformed-request', detail: 'A line of the head ends in a bare CR or LF.' });
+      }
+      return false;
+    }
+    if (end - start > limits.head) {
+      this.#refuse(headTooLarge(limits.head));
+      return true;
+    }
+    const head = parseRequestHead(buffer, start, end, limits.headers);
+    if ('error' in head) {
+      this.#refuse(headRefusal(head, buffer, start, limits.headers));
+      return true;
+    }
+    const refusal = frameRequest(head, this.pipeline.absoluteFormReplacesHost);
+    if (refusal !== undefined) this.#refuse(refusal);
+    else this.#begin(head, start, end);
+    return true;
+  }
+
+  /**
+   * Takes the next head while others are under way, if it may run beside them; whatever else comes, faults included,
+   * waits until its turn has come. False when nothing was taken.
+   */
+  #headAhead(): boolean {
+    const { limits, draining } = this.pipeline;
+    if (draining) {
+      // Its client finds out from the last answer, and asks whoever comes next.
+      this.#readsAhead = false;
+      return false;
+    }
+    const unread = this.#unread;
+    const end = unread.headEnd();
+    const { at: start, buffer } = unread;
+    if (end < 0) {
+      this.#readsAhead = unread.end - start <= limits.head;
+      return false;
+    }
+    const head = end - start > limits.head ? undefined : parseRequestHead(buffer, start, end, limits.headers);
+    if (
+      head === undefined ||
+      'error' in head ||
+      frameRequest(head, this.pipeline.absoluteFormReplacesHost) !== undefined ||
+      !head.isSafe ||
+      head.close
+    ) {
+      this.#readsAhead = false;
+      return false;
+    }
+    this.#begin(head, start, end);
+    return true;
+  }
+
+  #begin(head: RequestHead, start: number, end: number): void {
+    this.#headStart = start;
+    this.#unread.at = end;
+    this.state = 'busy';
+    this.#headDeadline = Number.POSITIVE_INFINITY;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.requests++;
+    // A client that takes no answers has none asked for ahead, either: they would pile up.
+    this.#readsAhead =
+      head.isSafe &&
+      !head.close &&
+      !this.pipeline.draining &&
+      !this.socket.writableNeedDrain &&
+      this.turns.hasRoom();
+    this.pipeline.onRequest(this, head);
+  }
+
+  #headBegan(): void {
+    if (this.#headDeadline !== Number.POSITIVE_INFINITY) return;
+    this.#headDeadline = coarseNow() + this.pipeline.timeouts.head;
+    this.deadline = this.#headDeadline;
+  }
+
+  /** Puts the request whose head was just read back until `resume()`: it is then read again. */
+  suspend(): void {
+    this.#unread.at = this.#headStart;
+    this.requests--;
+    if (this.exchange !== undefined) {
+      // It only ran ahead: it comes again when it is alone.
+      this.#readsAhead = false;
+      return;
+    }
+    this.#blocked = true;
+    this.wasSuspended = true;
+    this.state = 'head';
+  }
+
+  /** Goes on reading after `suspend()` or `block()`. */
+  resume(): void {
+    this.#blocked = false;
+    if (this.state === 'closed') return;
+    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    const { state } = this;
+    if ((state === 'head' || state === 'body' || state === 'collect') && this.#unread.takeKept()) this.#use();
+    if (this.#awaitsNothing()) this.end();
+    else if (this.#wantsMore() || this.state === 'tunnel') this.#readOn();
+  }
+
+  /** Whether all that the peer has sent, up to its FIN, is answered. */
+  #awaitsNothing(): boolean {
+    return this.readEnded && this.state === 'head' && !this.#blocked && !this.#unread.hasKept;
+  }
+
+  /** Reads no more of the body until `resume()`. */
+  block(): void {
+    this.#blocked = true;
+    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.response;
+  }
+
+  /** Bytes pass in the other direction of the tunnel. */
+  keepTunnel(): void {
+    this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
+  }
+
+  /**
+   * The whole body of the present request, of a known length, at once: for bodies that are digested before they are
+   * passed on.
+   *
+   * @param then given the head too: a copy if the body is still to come, for then the head is another one's
+   */
+  collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
+    const length = head.contentLength;
+    const isHere = this.#unread.end - this.#unread.at >= length;
+    const kept = isHere ? head : head.copy();
+    const body = new CollectedBody(length, (whole) => then(kept, whole));
+    body.use(this.#unread);
+    if (isHere) {
+      body.onEnd();
+      return;
+    }
+    this.#body = body;
+    this.bodyBuffer = body.room;
+    this.state = 'collect';
+    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+  }
+
+  /** Passes the body of the present request to its exchange as it comes. */
+  stream(head: RequestHead): void {
+    this.state = 'body';
+    const { idle, response } = this.pipeline.timeouts;
+    this.deadline = coarseNow() + (this.#blocked ? response : idle);
+    this.#body = new RequestBody(
+      head,
+      this.pipeline.limits.head,
+      (buffer, start, end) => this.exchange?.onRequestPiece(buffer, start, end),
+      (trailers) => this.exchange?.onRequestEnd(trailers),
+    );
+    this.bodyBuffer = takeBodyBuffer();
+  }
+
+  /** Gives the bytes of a body to whoever it is for. */
+  #useBody(body: RequestBody | CollectedBody): void {
+    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    const broken = body.use(this.#unread);
+    if (broken !== undefined) {
+      this.exchange?.onRequestBroken(broken);
+      return;
+    }
+    const upstream = this.exchange?.upstreamSocket;
+    if (body.ended) this.#endBody(body);
+    else if (body.room !== undefined) this.bodyBuffer = body.room;
+    else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
+      // The kernel has not taken all of it: those bytes must stay as they are until it has.
+      this.#releaseBuffer();
+      this.bodyBuffer = takeBodyBuffer();
+    }
+  }
+
+  #endBody(body: RequestBody | CollectedBody): void {
+    if (body.room === undefined) this.#releaseBuffer();
+    this.bodyBuffer = undefined;
+    this.#body = undefined;
+    // Its last piece may have ended the exchange already.
+    if (this.state !== 'body' && this.state !== 'collect') return;
+    this.state = 'busy';
+    this.deadline = Number.POSITIVE_INFINITY;
+    body.onEnd(body.trailers);
+  }
+
+  #releaseBuffer(): void {
+    if (this.bodyBuffer !== undefined) {
+      releaseBodyBuffer(this.socket, this.bodyBuffer, this.exchange?.upstreamSocket);
+    }
+  }
+
+  /** From here on bytes go to the other side of the tunnel as they come. */
+  becomeTunnel(): void {
+    this.state = 'tunnel';
+    this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
+    const kept = this.#unread.giveKept();
+    if (kept !== undefined) this.exchange?.tunnel?.up(kept, 0, kept.length);
+    this.#readOn();
+  }
+
+  /** Whether the connection ends behind this exchange, whatever its messages say. */
+  endsBehind(exchange: Exchange): boolean {
+    return (
+      (this.pipeline.draining || (this.readEnded && !this.#unread.hasKept)) && this.turns.isLast(exchange)
+    );
+  }
+
+  /** The answer to a request is complete: sent, or kept until its turn has come. */
+  finish(exchange: Exchange, close: boolean): void {
+    exchange.closes = close;
+    // Nothing is answered behind it.
+    if (close) this.#readsAhead = false;
+    if (exchange !== this.exchange || this.state === 'closed') return;
+    let done = exchange;
+    for (;;) {
+      const next = this.turns.next();
+      if (done.closes || (next === undefined && this.pipeline.draining)) break;
+      if (next === undefined) {
+        this.#goOn();
+        return;
+      }
+      if (next.held === undefined) {
+        next.onTurn();
+        return;
+      }
+      this.turns.send(next, next.held);
+      done = next;
+    }
+    this.end();
+  }
+
+  /** Nothing is under way any more: the next request may come. */
+  #goOn(): void {
+    if (this.state === 'body' || this.state === 'collect') {
+      this.end();
+      return;
+    }
+    this.state = 'head';
+    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    // A client that sends requests and takes no answers gets no further ones until it does.
+    if (this.socket.writableNeedDrain) this.#blocked = true;
+    else if (this.#unread.hasKept) this.resume();
+    else if (this.readEnded) this.end();
+    else this.#readOn();
+  }
+
+  /** Answers a request with a whole response of our own, and goes on, or closes, as it says. */
+  answer(exchange: Exchange, response: string, close: boolean): void {
+    if (this.state === 'closed') return;
+    this.turns.send(exchange, response);
+    this.finish(exchange, close);
+  }
+
+  /** Closes in both directions, but reads on for a while: a reset would take our answer back. */
+  end(): void {
+    if (this.state === 'closed' || this.state === 'linger') return;
+    this.state = 'linger';
+    this.#unread.giveKept();
+    this.#body = undefined;
+    this.bodyBuffer = undefined;
+    this.#blocked = false;
+    // What is written has the time of an idle connection to leave: only then does the lingering begin.
+    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.turns.flush();
+    for (const exchange of this.turns.clear()) exchange.onDownstreamClosed();
+    this.socket.end(() => {
+      this.deadline = coarseNow() + lingerMs;
+    });
+    if (!this.readEnded) this.#readOn();
+  }
+
+  #refuse(refusal: Refusal): void {
+    const requestId = this.pipeline.onMalformed(this, refusal);
+    this.#unread.at = this.#unread.end;
+    this.socket.write(problemResponse(refusal.reason, refusal.detail, requestId, true, true), 'latin1');
+    this.end();
+  }
+
+  onDeadline(): void {
+    switch (this.state) {
+      case 'head':
+        if (!this.#unread.hasKept) this.end();
+        else
+          this.#refuse({
+            reason: 'request-timeout',
+            detail: 'The head of the request did not arrive in time.',
+          });
+        return;
+      case 'collect':
+      case 'body':
+        this.exchange?.onRequestBroken(
+          this.#blocked
+            ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
+            : { reason: 'request-timeout', detail: 'The body of the request stopped arriving.' },
+        );
+        return;
+      case 'tunnel':
+        this.exchange?.abort();
+        return;
+      case 'busy':
+        this.#probe();
+        return;
+      default:
+        this.socket.destroy();
+    }
+  }
+
+  onConnected(): void {}
+
+  onReadEnd(): void {
+    this.readEnded = true;
+    switch (this.state) {
+      case 'head':
+        if (!this.#blocked) this.end();
+        return;
+      case 'busy':
+        // Half-closed clients are served; ones that have gone for good are found out by a byte that says nothing.
+        if (this.exchange?.responseStarted) this.#probe();
+        else this.deadline = coarseNow() + probeAfterMs;
+        return;
+      case 'tunnel':
+        this.exchange?.tunnel?.endUp();
+        return;
+      case 'linger':
+        this.socket.destroySoon();
+        return;
+      default:
+        // A body that ends before its end: nobody waits for an answer to that.
+        this.abort();
+    }
+  }
+
+  /** The first byte brings the reset of a client that has gone, the second one finds it: reads have ended. */
+  #probe(): void {
+    const { exchange } = this;
+    this.turns.flush();
+    exchange?.probeDownstream();
+    setTimeout(() => {
+      if (exchange !== undefined && this.exchange === exchange) exchange.probeDownstream();
+    }, resetMs).unref();
+  }
+
+  onDrain(): void {
+    if (this.exchange !== undefined) this.exchange.onDownstreamDrain();
+    else if (this.state === 'head') this.resume();
+  }
+
+  /** Ends the connection so that the peer cannot take what it got for the whole. */
+  abort(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  onClosed(): void {
+    const exchanges = this.turns.clear();
+    this.state = 'closed';
+    this.bodyBuffer = undefined;
+    this.#unread.giveKept();
+    this.#body = undefined;
+    unwatch(this);
+    this.pipeline.onClosed(this, exchanges[0]);
+    for (const exchange of exchanges) exchange.onDownstreamClosed();
+  }
+}

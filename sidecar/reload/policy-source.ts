@@ -1,0 +1,99 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { type Fleet, loadFleet } from '../config/fleet.ts';
+import { loadMatrix, type Matrix } from '../policy/matrix.ts';
+
+/** fleet.yaml and authorization.yaml, read together: the one names services that the other must know. */
+export interface Policy {
+  readonly fleet: Fleet;
+  readonly matrix: Matrix;
+}
+
+const settleMs = 50;
+const lookEveryMs = 5_000;
+
+/** The policy of this sidecar; replaced as a whole when a file changes, or not at all when the new one is wrong. */
+export class PolicySource {
+  readonly #files: { readonly fleet: string; readonly authorization: string };
+  #current: Policy;
+  #watchers: FSWatcher[] = [];
+  #looks: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  #seen = '';
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  private constructor(files: { fleet: string; authorization: string }, current: Policy) {
+    this.#files = files;
+    this.#current = current;
+  }
+
+  /** @throws {import('../../config/load.ts').ConfigError} */
+  static async open(files: { fleet: string; authorization: string }): Promise<PolicySource> {
+    return new PolicySource(files, await read(files));
+  }
+
+  get current(): Policy {
+    return this.#current;
+  }
+
+  /**
+   * Reads both files again.
+   *
+   * @returns whether something else is in force now
+   * @throws {import('../../config/load.ts').ConfigError} what is in force stays so
+   */
+  reload(): Promise<boolean> {
+    const turn = this.#reloading.then(async () => {
+      const next = await read(this.#files);
+      const { fleet, matrix } = this.#current;
+      if (next.fleet.hash === fleet.hash && next.matrix.hash === matrix.hash) return false;
+      this.#current = next;
+      return true;
+    });
+    this.#reloading = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Tells of changes of the files, once they have settled; the folders are watched, so a rename over a file counts. */
+  watch(onChange: () => void): void {
+    const paths = [this.#files.fleet, this.#files.authorization];
+    const names = new Set(paths.map((path) => basename(path)));
+    const settle = () => {
+      clearTimeout(this.#settling);
+      this.#settling = setTimeout(onChange, settleMs).unref();
+    };
+    for (const folder of new Set(paths.map((path) => dirname(path)))) {
+      const watcher = watch(folder, { persistent: false }, (_event, changed) => {
+        if (changed === null || names.has(changed)) settle();
+      });
+      watcher.on('error', () => watcher.close());
+      this.#watchers.push(watcher);
+    }
+    const look = async () => {
+      const seen = (await Promise.all(paths.map(identity))).join();
+      if (this.#seen !== '' && seen !== this.#seen) settle();
+      this.#seen = seen;
+    };
+    this.#looks = setInterval(() => void look(), lookEveryMs).unref();
+    void look();
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers) watcher.close();
+    clearInterval(this.#looks);
+    clearTimeout(this.#settling);
+  }
+}
+
+async function read(files: { fleet: string; authorization: string }): Promise<Policy> {
+  const fleet = await loadFleet(files.fleet);
+  return { fleet, matrix: await loadMatrix(files.authorization, fleet) };
+}
+
+function identity(file: string): Promise<string> {
+  return stat(file, { bigint: true }).then(
+    (s) => `${s.dev}:${s.ino}:${s.ctimeNs}`,
+    () => 'absent',
+  );
+}

@@ -1,0 +1,93 @@
+import type { Fleet } from '../config/fleet.ts';
+import { splitKeyId } from '../terms/kid.ts';
+
+/** How long a replaced root and its pair keys are still accepted: EX 86400. */
+export const gracePeriodSeconds = 86_400;
+
+/** Age at which a key is due for rotation. */
+export const rotationPeriodDays = 90;
+
+/** A root key as the registry holds it. */
+export interface Root {
+  readonly kid: string;
+  /** 32 bytes. */
+  readonly key: Buffer;
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+export interface PreviousRoot extends Root {
+  /** RFC 3339; the pair keys made from it are refused from then on. */
+  readonly notAfter: string;
+}
+
+/** What the registry says of one service. */
+export interface ServiceRoots {
+  readonly current?: Root;
+  /** Made by a rotation that has not promoted it yet. */
+  readonly pending?: Root;
+  readonly previous?: PreviousRoot;
+  /** Every generation up to this one is revoked for good. */
+  readonly revoked?: { readonly generation: number; readonly at: string };
+}
+
+/**
+ * How far a rotation has come. `staging`: verifiers get both generations. `switching`: signers get the new one.
+ * `promoting`: the registry makes the new one current. `retiring`: verifiers learn when the old one ends.
+ */
+export type RotationPhase = 'staging' | 'switching' | 'promoting' | 'retiring';
+
+/** A rotation that has begun and not ended. */
+export interface Rotation {
+  readonly id: string;
+  readonly services: readonly string[];
+  readonly phase: RotationPhase;
+  /** RFC 3339. */
+  readonly startedAt: string;
+}
+
+/** The whole registry at one moment. */
+export interface Registry {
+  readonly services: ReadonlyMap<string, ServiceRoots>;
+  readonly rotation?: Rotation;
+}
+
+/** One sidecar: a service on one of its hosts. */
+export interface Place {
+  readonly service: string;
+  readonly host: string;
+}
+
+export function placeName(place: Place): string {
+  return `${place.service}@${place.host}`;
+}
+
+/** Every sidecar of the fleet. */
+export function placesOf(fleet: Fleet): Place[] {
+  return [...fleet.services.values()].flatMap((service) =>
+    service.hosts.map((host) => ({ service: service.name, host })),
+  );
+}
+
+export function generationOf(root: Root): number {
+  return splitKeyId(root.kid).generation;
+}
+
+/**
+ * The roots that count. Generations only rise, so a write that comes too late (of a rotator that was paused while
+ * another took over) is told by its number: whatever is revoked, and a pending root that is not newer than
+ * the current one, does not exist.
+ */
+export function rootsInForce(roots: ServiceRoots): Pick<ServiceRoots, 'current' | 'pending' | 'previous'> {
+  const floor = roots.revoked?.generation ?? 0;
+  const live = <R extends Root>(root: R | undefined) =>
+    root !== undefined && generationOf(root) > floor ? root : undefined;
+  const current = live(roots.current);
+  const pending = live(roots.pending);
+  const previous = live(roots.previous);
+  return {
+    ...(current && { current }),
+    ...(current && pending && generationOf(pending) > generationOf(current) && { pending }),
+    ...(current && previous && generationOf(previous) < generationOf(current) && { previous }),
+  };
+}
