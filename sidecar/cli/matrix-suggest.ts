@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { parseYaml } from '../../config/load.ts';
+import { rewriteFile } from '../files/replace-file.ts';
 import { fromOption } from '../fleet-reader/from.ts';
 import { proposalsYaml, withProposals } from '../matrix-tools/edit.ts';
 import { type Suggestion, suggest, type Withheld } from '../matrix-tools/suggest.ts';
@@ -14,7 +15,6 @@ import {
   openMatrix,
 } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
-import { replaceFile } from './replace-file.ts';
 
 interface Options extends MatrixFiles {
   readonly from?: string[];
@@ -79,5 +79,5 @@ async function apply({ file, source, fleet }: OpenedMatrix, { proposals }: Sugge
   }
   if ((await readFile(file, 'utf8')) !== source.text)
     throw new AnsweredNo(`${file} changed while it was read: nothing was written; run the command again`);
-  await replaceFile(file, text);
+  await rewriteFile(file, text);
 }

@@ -1,6 +1,6 @@
-import { open, rename } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { Counter, Gauge, Registry } from 'prom-client';
+import { replaceFile } from '../files/replace-file.ts';
 import type { Alarm } from './decide.ts';
 import type { Judgement } from './rule.ts';
 
@@ -74,9 +74,7 @@ export class Alarms {
     this.#gauges.last_look_timestamp_seconds.set(Math.floor(nowMs / 1000));
     if (metrics === undefined) return;
     try {
-      const handle = await open(`${metrics}.draft`, 'w', 0o644);
-      await handle.writeFile(await this.#registry.metrics()).finally(() => handle.close());
-      await rename(`${metrics}.draft`, metrics);
+      await replaceFile(metrics, await this.#registry.metrics(), { mode: 0o644, draft: 'fixed' });
     } catch (err) {
       logger.error({ event: 'metrics-unwritten', file: metrics, err }, 'the metric file cannot be written');
     }

@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { replaceFile } from '../files/replace-file.ts';
 import { freshState, type GuardState } from './decide.ts';
 
 const time = z.iso.datetime();
@@ -54,15 +55,7 @@ export class StateFile {
     const text = `${JSON.stringify(document, null, 2)}\n`;
     if (text === this.#written) return;
     await mkdir(join(this.file, '..'), { recursive: true, mode: 0o750 });
-    const draft = `${this.file}.draft`;
-    const handle = await open(draft, 'w', 0o640);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, this.file);
+    await replaceFile(this.file, text, { mode: 0o640, draft: 'fixed' });
     this.#written = text;
   }
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { createFile, replaceFile } from '../files/replace-file.ts';
 import { KeySourceError } from './errors.ts';
 
 const largestFileBytes = 64 * 1024 * 1024;
@@ -54,7 +53,7 @@ export async function writeSecretFile(file: string, text: string): Promise<void>
   const there = await lstat(file).catch(() => undefined);
   if (there !== undefined && !there.isFile())
     throw new KeySourceError('not-writable', file, `found ${kindOf(there)}, expected a file or nothing`);
-  await placeSecret(file, text, rename);
+  await writable(file, replaceFile(file, text));
 }
 
 /**
@@ -63,32 +62,15 @@ export async function writeSecretFile(file: string, text: string): Promise<void>
  * @throws {KeySourceError} not-writable
  */
 export async function createSecretFile(file: string, text: string): Promise<void> {
-  await placeSecret(file, text, (draft) =>
-    link(draft, file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    }),
-  );
+  await writable(file, createFile(file, text));
 }
 
-async function placeSecret(
-  file: string,
-  text: string,
-  place: (draft: string, file: string) => Promise<void>,
-): Promise<void> {
-  const folder = dirname(file);
-  const draft = join(folder, `.${randomBytes(8).toString('hex')}.draft`);
+async function writable<T>(file: string, write: Promise<T>): Promise<T> {
   try {
-    await using handle = await open(draft, 'wx', 0o600);
-    await handle.writeFile(text);
-    await handle.sync();
-    await place(draft, file);
-    await using entries = await open(folder, 'r');
-    await entries.sync();
+    return await write;
   } catch (error) {
     const found = (error as NodeJS.ErrnoException).code ?? 'an error';
     throw new KeySourceError('not-writable', file, `found ${found}, expected a file that can be written`);
-  } finally {
-    await rm(draft, { force: true }).catch(() => {});
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { loadFleet } from '../config/fleet.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { appPort, inboundPort, type LocalService, layout } from './layout.ts';
 import { projectFiles } from './project-files.ts';
 import type { LocalRedis } from './redis.ts';
@@ -87,8 +88,7 @@ export class Folder {
 
   /** Replaced whole, so that a reader never sees half of it. */
   async writeUpJson(value: object): Promise<void> {
-    await writeFile(this.at('up.json.new'), `${JSON.stringify(value, null, 2)}\n`);
-    await rename(this.at('up.json.new'), this.at('up.json'));
+    await replaceFile(this.at('up.json'), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o644 });
   }
 
   async #write(name: string, value: object): Promise<void> {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { replaceDurably } from './durable-file.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { ReplayMemory } from './replay-memory.ts';
 
 const magic = 'countersign-replay 1\n';
@@ -32,7 +32,7 @@ export interface Handover {
 
 /** Writes a closed memory for the process that comes next; when this resolves, the file survives a crash. */
 export function writeHandover(file: string, memory: ReplayMemory, refusedUnmarked: number): Promise<void> {
-  return replaceDurably(file, withChecksum(content(memory, refusedUnmarked)));
+  return replaceFile(file, withChecksum(content(memory, refusedUnmarked)), { draft: 'fixed' });
 }
 
 function* content(memory: ReplayMemory, refusedUnmarked: number): Generator<Uint8Array> {

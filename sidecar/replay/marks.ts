@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { replaceFile } from '../files/replace-file.ts';
 import { windowSeconds } from '../signature/tags.ts';
-import { replaceDurably } from './durable-file.ts';
 import type { ReplayMemory } from './replay-memory.ts';
 import { StateError } from './state-error.ts';
 
@@ -123,7 +123,7 @@ export class Marks implements MarkCover {
     this.#wanted.clear();
     const text = JSON.stringify({ marks: Object.fromEntries(marks) });
     try {
-      await replaceDurably(this.#file, [Buffer.from(`${text}\n`)]);
+      await replaceFile(this.#file, `${text}\n`, { draft: 'fixed' });
     } catch (error) {
       throw new StateError(`${this.#file} can't be written; free space or mend the state directory`, {
         cause: error,

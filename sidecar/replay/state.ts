@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deleteFile } from '../files/replace-file.ts';
 import { windowSeconds } from '../signature/tags.ts';
-import { deleteDurably } from './durable-file.ts';
 import { readHandover, writeHandover } from './handover-file.ts';
 import type { SharedMemory } from './layout.ts';
 import { type MarkCover, Marks, readMarks } from './marks.ts';
@@ -173,7 +173,7 @@ async function takeUp(directory: string, kids: Iterable<string>) {
 
   const marks = new Marks(marksFile, memory, Date.now, refusedUnmarked);
   await marks.use(kids);
-  await deleteDurably(handoverFile).catch((error: NodeJS.ErrnoException) => {
+  await deleteFile(handoverFile).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
   await rm(`${handoverFile}.new`, { force: true });

@@ -1,6 +1,7 @@
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { replaceFile } from '../files/replace-file.ts';
 import {
   type ObservedDocument,
   observation,
@@ -118,7 +119,7 @@ export class ObservedStore {
       .then(async () => {
         if (this.#handedOver !== undefined) return;
         await this.#addLate();
-        await writeAtomically(join(this.#directory, fileName), this.#state(snapshot), this.#phase);
+        await this.#write(fileName, this.#state(snapshot));
       });
     return this.#saving;
   }
@@ -139,8 +140,11 @@ export class ObservedStore {
     if (this.#handedOver === undefined) return this.save(snapshot);
     const late = subtractStates(this.#live(snapshot), this.#handedOver);
     if (late.rows.length === 0) return;
-    const file = join(this.#directory, `observed-late-${process.pid}.json`);
-    await writeAtomically(file, late, this.#phase);
+    await this.#write(`observed-late-${process.pid}.json`, late);
+  }
+
+  #write(name: string, state: ObservedState): Promise<void> {
+    return replaceFile(join(this.#directory, name), observedText(state, this.#phase), { draft: 'fixed' });
   }
 
   #state(snapshot: TelemetrySnapshot): ObservedState {
@@ -180,21 +184,13 @@ async function readState(file: string): Promise<ObservedState> {
   return stateOf(observedSchema.parse(JSON.parse(await readFile(file, 'utf8'))));
 }
 
-async function writeAtomically(file: string, state: ObservedState, phase: Phase): Promise<void> {
-  const unfinished = `${file}.${process.pid}.tmp`;
-  const handle = await open(unfinished, 'w', 0o600);
-  try {
-    const { rows } = state;
-    await handle.write(`${JSON.stringify(documentHead(state, phase)).slice(0, -1)},"observations":[`);
-    // In pieces, so that a large table does not hold up the event loop.
-    for (let from = 0; from < rows.length; from += rowsPerWrite) {
-      const text = JSON.stringify(rows.slice(from, from + rowsPerWrite).map(observation)).slice(1, -1);
-      await handle.write(from === 0 ? text : `,${text}`);
-    }
-    await handle.write(']}\n');
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** The document in pieces, so that a large table does not hold up the event loop. */
+function* observedText(state: ObservedState, phase: Phase): Generator<string> {
+  const { rows } = state;
+  yield `${JSON.stringify(documentHead(state, phase)).slice(0, -1)},"observations":[`;
+  for (let from = 0; from < rows.length; from += rowsPerWrite) {
+    const text = JSON.stringify(rows.slice(from, from + rowsPerWrite).map(observation)).slice(1, -1);
+    yield from === 0 ? text : `,${text}`;
   }
-  await rename(unfinished, file);
+  yield ']}\n';
 }
