@@ -1,6 +1,6 @@
 import type { Exchange } from '../exchange/exchange.ts';
-import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import type { Downstream } from './server-connection.ts';
 
 /** What one side of the sidecar does with the requests on its connections. */

@@ -1,6 +1,6 @@
 import { ChunkedDecoder, ChunkedError, type OnPiece } from '../http1/chunked-decoder.ts';
-import type { Refusal } from '../http1/framing.ts';
 import type { BodyKind } from '../http1/request-head.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import type { Unread } from './read-buffer.ts';
 
 /** The trailer section, lower-case name to combined value; undefined when there was none. */

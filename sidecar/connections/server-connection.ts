@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange/exchange.ts';
-import { frameRequest, type Refusal } from '../http1/framing.ts';
+import { frameRequest } from '../http1/framing.ts';
 import { parseRequestHead } from '../http1/head-parser.ts';
 import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import { CollectedBody } from './collected-body.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import type { Pipeline } from './pipeline.ts';

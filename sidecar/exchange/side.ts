@@ -1,7 +1,7 @@
 import type { Upstream } from '../connections/client-connection.ts';
-import type { Refusal } from '../http1/framing.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import type { Direction } from './call-record.ts';
+import type { Direction } from '../terms/call-record.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import type { Exchange } from './exchange.ts';
 
 /** What one side of the sidecar knows of how its exchanges run. */

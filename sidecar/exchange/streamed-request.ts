@@ -1,6 +1,6 @@
 import { BodyWriter, type SentFraming } from '../connections/body-writer.ts';
 import { corkForThisTurn, type OwnedSocket } from '../connections/socket.ts';
-import type { Refusal } from '../http1/framing.ts';
+import type { Refusal } from '../terms/refusal.ts';
 
 /** What happens to a streamed body on its way, and at its end. */
 export interface BodyGuard {

@@ -1,16 +1,10 @@
 import { fieldId } from '../terms/field-names.ts';
-import type { Reason } from '../terms/reasons.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import { authorityOf } from './authority.ts';
 import { type ConnectionOptions, connectionOptions } from './connection-options.ts';
 import type { FieldLines } from './field-lines.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
-
-/** A call that is refused before anybody asks who made it, in both binaries. */
-export interface Refusal {
-  readonly reason: Reason;
-  readonly detail: string;
-}
 
 const malformed = (detail: string): Refusal => ({ reason: 'malformed-request', detail });
 const usual: ConnectionOptions = {

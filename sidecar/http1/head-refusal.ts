@@ -1,5 +1,5 @@
 import type { Reason } from '../terms/reasons.ts';
-import type { Refusal } from './framing.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import { type HeadError, tooManyFields } from './head-parser.ts';
 import { llhttpError } from './llhttp.ts';
 

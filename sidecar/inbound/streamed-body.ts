@@ -1,8 +1,8 @@
 import type { BodyGuard } from '../exchange/streamed-request.ts';
-import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyTrailer } from '../signature/verify.ts';
+import type { Refusal } from '../terms/refusal.ts';
 import type { Denial } from '../terms/verdict.ts';
 import { refuseIdentity } from './trailers.ts';
 

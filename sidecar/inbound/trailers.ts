@@ -1,8 +1,8 @@
 import type { BodyGuard } from '../exchange/streamed-request.ts';
-import type { Refusal } from '../http1/framing.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
 import { fieldId, fieldNames } from '../terms/field-names.ts';
+import type { Refusal } from '../terms/refusal.ts';
 
 const known = new Set<string>(fieldNames);
 const ofStreamingForm = new Set<string>(streamingTrailers);

@@ -1,9 +1,10 @@
 import * as z from 'zod';
 import { serviceName } from '../../config/units.ts';
 import { PairKey } from '../signature/hmac.ts';
+import type { InboundKey } from '../signature/verifier-keys.ts';
 import { keyId, splitKeyId } from '../terms/kid.ts';
 import { KeySourceError } from './errors.ts';
-import type { InboundKey, Keyring, OutboundKeys } from './keyring.ts';
+import type { Keyring, OutboundKeys } from './keyring.ts';
 
 const expectedKey = 'a key: 32 bytes in base64';
 

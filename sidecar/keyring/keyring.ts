@@ -1,13 +1,5 @@
 import type { PairKey } from '../signature/hmac.ts';
-
-/** A key with which a caller's signature is checked. */
-export interface InboundKey {
-  readonly kid: string;
-  readonly caller: string;
-  readonly key: PairKey;
-  /** Milliseconds since the epoch after which the key is refused; Infinity when it has no end. */
-  readonly notAfterMs: number;
-}
+import type { VerifierKeys } from '../signature/verifier-keys.ts';
 
 /** The keys with which this host signs calls to one callee. */
 export interface OutboundKeys {
@@ -17,12 +9,8 @@ export interface OutboundKeys {
 }
 
 /** An immutable snapshot of keyring.json: all that the data path knows of keys. */
-export interface Keyring {
-  readonly service: string;
-  readonly host: string;
+export interface Keyring extends VerifierKeys {
   /** The random name that the rotator gave to this very file; undefined when a hand wrote it. */
   readonly issue: string | undefined;
   readonly outbound: ReadonlyMap<string, OutboundKeys>;
-  /** By key id. */
-  readonly inbound: ReadonlyMap<string, InboundKey>;
 }

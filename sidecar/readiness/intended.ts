@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { ConfigError, check, type Problem, readYaml } from '../../config/load.ts';
 import { serviceName } from '../../config/units.ts';
-import { reasonNames } from '../exchange/call-record.ts';
 import { Matcher } from '../policy/matcher.ts';
 import { parseRule, type Rule } from '../policy/rule.ts';
+import { reasonNames } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 
 const intendedSchema = z.strictObject({

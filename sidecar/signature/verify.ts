@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Keyring } from '../keyring/keyring.ts';
 import { fieldId } from '../terms/field-names.ts';
 import type { DenialReason } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
@@ -12,6 +11,7 @@ import { SignatureError } from './signature-error.ts';
 import { show } from './signature-params.ts';
 import { headTag, trailerTag, windowSeconds } from './tags.ts';
 import { isMac, UsualMembers } from './usual-member.ts';
+import type { VerifierKeys } from './verifier-keys.ts';
 
 /** What the signature of a request proves, before the replay memory has had its say. */
 export type Proof =
@@ -92,7 +92,7 @@ function deny(
  */
 export function verifyRequest(
   head: SignableRequest,
-  keyring: Keyring,
+  keyring: VerifierKeys,
   audience: ReadonlySet<string>,
   nowMs: number,
 ): Proof {
@@ -124,7 +124,7 @@ export function verifyRequest(
 function verifyMember(
   member: OurMember,
   head: SignableRequest,
-  keyring: Keyring,
+  keyring: VerifierKeys,
   audience: ReadonlySet<string>,
   nowMs: number,
 ): Proof {
@@ -221,7 +221,7 @@ function missing(head: SignableRequest): Unproven {
   );
 }
 
-function unknownKey(kid: string, caller: string, keyring: Keyring): string {
+function unknownKey(kid: string, caller: string, keyring: VerifierKeys): string {
   const known = [...keyring.inbound.values()].filter((key) => key.caller === caller).map((key) => key.kid);
   const have = known.length > 0 ? `has ${known.join(', ')}` : 'has no key of that caller';
   return `The key ${show(kid)} is not in the keyring of ${keyring.service} on ${keyring.host}, which ${have}; deliver the keyrings again, or wait for the rotation to finish.`;

@@ -1,4 +1,4 @@
-import type { CallRecord, Direction } from '../exchange/call-record.ts';
+import type { CallRecord, Direction } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
 import { detach, detachText } from './detach.ts';

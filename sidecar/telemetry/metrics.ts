@@ -1,5 +1,5 @@
 import { type Metric, Registry } from 'prom-client';
-import { reasonAt } from '../exchange/call-record.ts';
+import { reasonAt } from '../terms/call-record.ts';
 import { type Family, gauge, type Sample } from './family.ts';
 import { durationBounds, type HistogramData, skewBounds, totalOf } from './histogram.ts';
 import { processFamilies } from './process-metrics.ts';

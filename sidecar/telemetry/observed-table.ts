@@ -1,5 +1,5 @@
-import { type CallRecord, type Direction, outcomeOf, reasonAt } from '../exchange/call-record.ts';
 import { pathTemplate } from '../policy/path-template.ts';
+import { type CallRecord, type Direction, outcomeOf, reasonAt } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 import { detach, detachText } from './detach.ts';
 

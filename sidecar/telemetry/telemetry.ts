@@ -5,7 +5,7 @@ import {
   performance,
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
-import { type CallRecord, type Direction, outcomeCount, outcomeOf } from '../exchange/call-record.ts';
+import { type CallRecord, type Direction, outcomeCount, outcomeOf } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';

@@ -27,7 +27,7 @@ export type Verdict =
       readonly claimed?: string;
     };
 
-/** What a sidecar does with a call; forwarding demands one of these, made by the binary's one composed function. */
+/** What a sidecar does with a call. To act on it takes a `Permit`. */
 export type Disposition = { readonly forward: true } | { readonly forward: false; readonly denial: Denial };
 
 /** The one function in which the logging and the enforcing binary differ. */

@@ -1,4 +1,4 @@
-import type { CallRecord } from '../../sidecar/exchange/call-record.ts';
+import type { CallRecord } from '../../sidecar/terms/call-record.ts';
 
 /** An allowed inbound call that took 2 ms, changed as told. */
 export function callRecord(changes: Partial<CallRecord> = {}): CallRecord {

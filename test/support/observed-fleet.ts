@@ -1,8 +1,8 @@
 import { type Admin, startAdmin } from '../../sidecar/admin/server.ts';
-import type { CallRecord } from '../../sidecar/exchange/call-record.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
 import { observation } from '../../sidecar/telemetry/documents.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';
+import type { CallRecord } from '../../sidecar/terms/call-record.ts';
 import { memoryLogger } from './log-lines.ts';
 
 /** A real admin listener in front of a real telemetry that recorded the given calls. */

@@ -3,9 +3,9 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { CallRecord } from '../../../sidecar/exchange/call-record.ts';
 import { openLog } from '../../../sidecar/telemetry/log.ts';
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
+import type { CallRecord } from '../../../sidecar/terms/call-record.ts';
 import { callRecord, deniedRecord, strangerRecord } from '../../support/call-record.ts';
 import { adminThatSaw } from '../../support/observed-fleet.ts';
 import { runCountersign } from '../../support/run-countersign.ts';

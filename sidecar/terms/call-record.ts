@@ -1,10 +1,10 @@
-import { type Reason, reasons } from '../terms/reasons.ts';
-import type { Verdict } from '../terms/verdict.ts';
+import { type Reason, reasons } from './reasons.ts';
+import type { Verdict } from './verdict.ts';
 
 export type Direction = 'inbound' | 'outbound';
 
 /** A call that ended for a reason of protocol or transport, so that no verdict tells how. */
-export interface Refusal {
+export interface Failure {
   readonly refused: Reason;
   /** One sentence: what was found, what was expected, what to do. */
   readonly detail: string;
@@ -28,7 +28,7 @@ export interface CallRecord {
   /** Monotonic milliseconds (`performance.now()`). */
   readonly startedAtMs: number;
   readonly endedAtMs: number;
-  readonly verdict: Verdict | Refusal;
+  readonly verdict: Verdict | Failure;
   readonly disposition: 'forwarded' | 'refused';
   /** Status of the response; 0 when there was none. */
   readonly status: number;
@@ -64,7 +64,7 @@ export const outcomeCount = reasonNames.length + 1;
 const places = new Map<string, number>(reasonNames.map((reason, index) => [reason, index + 1]));
 
 /** The counter's place for a verdict. */
-export function outcomeOf(verdict: Verdict | Refusal): number {
+export function outcomeOf(verdict: Verdict | Failure): number {
   if ('refused' in verdict) return places.get(verdict.refused) as number;
   return verdict.allowed ? 0 : (places.get(verdict.denial.reason) as number);
 }
