@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
 import { earlyErrors, useOpenAiErrors } from './errors.ts';
+import { useJsonBounds } from './json-bounds.ts';
 import { useMetrics } from './metrics.ts';
 import { useOpenApi } from './openapi.ts';
 import { useZod } from './schemas.ts';
@@ -32,6 +33,7 @@ export async function buildServer(
     },
   });
   useZod(app);
+  useJsonBounds(app);
   useOpenAiErrors(app);
   useMetrics(app, registry, version);
   app.addHook('onResponse', async (request, reply) => {
