@@ -17,7 +17,10 @@ const outputTokens = z.int({ error: 'a number of tokens from 1' }).min(1).nullis
 /** The body of `POST /v1/chat/completions`; parameters that we do not know go to the model as they are. */
 export const chatRequestSchema = z.looseObject({
   model: z.string().min(1).max(256).optional(),
-  messages: z.array(messageSchema).min(1).max(maxMessages, { error: `at most ${maxMessages} messages` }),
+  messages: z
+    .array(messageSchema)
+    .min(1)
+    .max(maxMessages, { error: `at most ${maxMessages} messages` }),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: outputTokens,

@@ -5,6 +5,7 @@ export type DatabaseErrorCode =
   | 'database-corrupt' // not an SQLite file, or a damaged one
   | 'database-newer' // made by a newer version of this program
   | 'database-busy' // locked by someone else for longer than the busy timeout
+  | 'database-lost' // its file was deleted, moved or replaced while in use
   | 'database-closed' // called after close
   | 'database-failed' // anything else, I/O errors among it
   | 'migration-missing' // a version has no script

@@ -7,6 +7,7 @@ import {
   isSqliteError,
   toErrorMessage,
 } from './errors.ts';
+import { FileIdentity } from './file-identity.ts';
 import { migrate } from './migrate.ts';
 import type { Migration } from './migrations.ts';
 import { queries } from './queries/index.ts';
@@ -43,7 +44,8 @@ function start(): void {
       const database = openForWriting(file, busyTimeoutMs);
       const { problem, ...state } = migrate(database, file, migrations);
       database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
-      serve(new Connection(database), answerWrites);
+      const identity = new FileIdentity(file);
+      serve(new Connection(database), (connection, calls) => answerWrites(connection, calls, identity));
       port.postMessage({ ...state, ...(problem && { problem: toErrorMessage(problem) }) } satisfies Ready);
     } else {
       serve(new Connection(openForReading(file, busyTimeoutMs)), answerReads);
@@ -85,7 +87,7 @@ function answerReads(connection: Connection, calls: readonly Call[]): Response[]
  * Writes that are waiting at the same moment share one transaction, and so one fsync; each is a savepoint of it, undone alone when
  * it throws. Nobody gets an answer before the commit that holds their rows is on the disk.
  */
-function answerWrites(connection: Connection, calls: readonly Call[]): Response[] {
+function answerWrites(connection: Connection, calls: readonly Call[], identity: FileIdentity): Response[] {
   const { database } = connection;
   try {
     database.exec('BEGIN IMMEDIATE');
@@ -96,6 +98,7 @@ function answerWrites(connection: Connection, calls: readonly Call[]): Response[
       database.exec('error' in response ? 'ROLLBACK TO write; RELEASE write' : 'RELEASE write');
       return response;
     });
+    identity.check();
     database.exec('COMMIT');
     return responses;
   } catch (cause) {

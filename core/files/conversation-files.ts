@@ -8,6 +8,7 @@ import type { AccessRow, AccessType, FileCursor, FileRow } from '../database/que
 import { CoreError } from '../errors.ts';
 import { Cleaner } from './cleaner.ts';
 import { contentPath } from './content-path.ts';
+import { ContentVerifier } from './content-verifier.ts';
 import { ContentStore } from './store.ts';
 
 /** How long a deleted file can be restored. */
@@ -33,6 +34,7 @@ export class ConversationFiles {
   readonly #database: Database;
   readonly #log: FastifyBaseLogger;
   readonly #restorableMs: number;
+  readonly #verifier = new ContentVerifier();
 
   private constructor(options: ConversationFilesOptions, store: ContentStore) {
     this.store = store;
@@ -74,20 +76,18 @@ export class ConversationFiles {
   }
 
   /**
-   * The content of a file, opened.
+   * The content of a file, opened; it is what its row says.
    *
-   * @throws {CoreError} file_gone when it is not in the store
+   * @throws {CoreError} file_gone when it is not in the store, or not what was uploaded
    */
   async open(row: FileRow): Promise<FileHandle> {
     const handle = (await this.store.openContent(row.file_hash)) ?? (await this.#adopt(row));
-    if (handle === undefined) {
-      this.#log.error({ file_id: row.file_id, sha256: row.file_hash }, 'the content of a file is missing');
-      throw new CoreError(
-        'file_gone',
-        `the content of file ${row.file_id} is not in the store; restore it from a backup`,
-      );
-    }
-    return handle;
+    if (handle === undefined) throw this.#gone(row, 'is not in the store');
+    const expected = { hash: row.file_hash, size: row.file_size };
+    const whole = await this.#verifier.matches(handle, expected).catch(() => false);
+    if (whole) return handle;
+    await handle.close();
+    throw this.#gone(row, 'is damaged: it is not what was uploaded');
   }
 
   async rename(fileId: string, name: string, by: string | null): Promise<FileRow> {
@@ -182,6 +182,14 @@ export class ConversationFiles {
 
   close(): Promise<void> {
     return this.cleaner.close();
+  }
+
+  #gone(row: FileRow, found: string): CoreError {
+    this.#log.error({ file_id: row.file_id, sha256: row.file_hash }, `the content of a file ${found}`);
+    return new CoreError(
+      'file_gone',
+      `the content of file ${row.file_id} ${found}; restore it from a backup, or upload it again`,
+    );
   }
 
   #removeAt(): string {
