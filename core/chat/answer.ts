@@ -1,5 +1,5 @@
 import { CoreError } from '../errors.ts';
-import type { Message } from './message.ts';
+import type { Message } from '../terms/message.ts';
 import type { FinishedAnswer } from './turn.ts';
 
 interface Delta {

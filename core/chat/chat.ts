@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CoreError } from '../errors.ts';
 import type { ModelClient } from '../llm/client.ts';
+import { type Message, sortMessages } from '../terms/message.ts';
 import { Answer, type Completion, finishedAnswer } from './answer.ts';
-import { type Message, sortMessages } from './message.ts';
 import type { Plan, Planner } from './planner.ts';
 import { type ChatRequest, toModelRequest } from './request.ts';
 import type { Sessions } from './sessions.ts';

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { ChatState, StoredMessage } from '../database/queries/turns.ts';
 import { RedisUnavailable } from '../redis/errors.ts';
 import type { RedisPool } from '../redis/redis-pool.ts';
-import { type Message, messageSchema } from './message.ts';
+import { type Message, messageSchema } from '../terms/message.ts';
 import { fromStored } from './stored-message.ts';
 
 const timeToLiveSeconds = 24 * 3600;

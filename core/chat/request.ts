@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { CoreError } from '../errors.ts';
-import { messageSchema } from './message.ts';
+import { messageSchema } from '../terms/message.ts';
 
 const sessionIdForm =
   'a session id: 1 to 128 letters, digits, dots, underscores, colons or hyphens, beginning with a letter or digit';

@@ -1,5 +1,5 @@
 import type { NewMessage, StoredMessage } from '../database/queries/turns.ts';
-import { type Message, textOf } from './message.ts';
+import { type Message, textOf } from '../terms/message.ts';
 
 /** A message as it goes into the database. */
 export function toStored(message: Message): NewMessage {

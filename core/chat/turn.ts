@@ -1,4 +1,4 @@
-import type { Message } from './message.ts';
+import type { Message } from '../terms/message.ts';
 
 /** An answer that the model has finished. */
 export interface FinishedAnswer {

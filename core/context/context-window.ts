@@ -1,6 +1,6 @@
-import type { Message } from '../chat/message.ts';
 import type { LlmModels, ModelLimits } from '../config/llm-models.ts';
 import { CoreError } from '../errors.ts';
+import type { Message } from '../terms/message.ts';
 import { type Estimator, estimateAll, estimateTokens } from './token-estimate.ts';
 
 /** What goes into one turn. All messages in the order in which they were said. */

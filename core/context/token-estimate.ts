@@ -1,4 +1,4 @@
-import type { Message } from '../chat/message.ts';
+import type { Message } from '../terms/message.ts';
 
 /** What a message costs besides its text: the marks around it in a chat template. */
 const tokensPerMessage = 4;

@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import type { Test } from 'tap';
 import { type Database, openDatabase } from '../../core/database/database.ts';
 import { ConversationFiles } from '../../core/files/conversation-files.ts';
-import { fileRoutes } from '../../core/files/routes.ts';
+import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
 import { tempFolder } from './temp-folder.ts';
 

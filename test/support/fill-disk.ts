@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { openDatabase } from '../../core/database/database.ts';
 import { ConversationFiles } from '../../core/files/conversation-files.ts';
-import { fileRoutes } from '../../core/files/routes.ts';
+import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
 import { form } from './core-files.ts';
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Message } from '../../../core/chat/message.ts';
 import type { LlmModels } from '../../../core/config/llm-models.ts';
 import { loadLlmModels } from '../../../core/config/llm-models.ts';
 import { ContextWindow } from '../../../core/context/context-window.ts';
 import { estimateAll, estimateTokens } from '../../../core/context/token-estimate.ts';
+import type { Message } from '../../../core/terms/message.ts';
 import { modelsFile } from '../../support/core-service.ts';
 
 const shipped = new ContextWindow(await loadLlmModels(modelsFile));

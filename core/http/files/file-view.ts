@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { AccessRow, FileRow } from '../database/queries/files.ts';
+import type { AccessRow, FileRow } from '../../database/queries/files.ts';
 
 /** A file as clients see it. */
 export const fileSchema = z.object({

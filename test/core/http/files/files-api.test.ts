@@ -11,7 +11,7 @@ import {
   startFileService,
   until,
   upload,
-} from '../../support/core-files.ts';
+} from '../../../support/core-files.ts';
 
 const sha256 = (content: string) => createHash('sha256').update(content).digest('hex');
 

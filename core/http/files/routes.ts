@@ -1,11 +1,11 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import { sessionId } from '../chat/request.ts';
-import { callerOf } from '../http/caller.ts';
-import { fromCursor, nextCursor, pageQuery, toPage } from '../http/page.ts';
-import { errorAnswers, type ZodTypes } from '../http/schemas.ts';
-import type { ConversationFiles } from './conversation-files.ts';
+import { sessionId } from '../../chat/request.ts';
+import type { ConversationFiles } from '../../files/conversation-files.ts';
+import { callerOf } from '../caller.ts';
+import { fromCursor, nextCursor, pageQuery, toPage } from '../page.ts';
+import { errorAnswers, type ZodTypes } from '../schemas.ts';
 import { sendContent } from './download.ts';
 import { accessSchema, fileSchema, toAccess, toFile } from './file-view.ts';
 import { cleanFilename } from './filename.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { parseRange } from '../../../core/files/byte-range.ts';
+import { parseRange } from '../../../../core/http/files/byte-range.ts';
 
 const parts = (...ranges: [number, number][]) => ({
   kind: 'parts' as const,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { attachment } from '../../../core/files/content-disposition.ts';
-import { contentPath } from '../../../core/files/content-path.ts';
-import { cleanFilename } from '../../../core/files/filename.ts';
+import { contentPath } from '../../../../core/files/content-path.ts';
+import { attachment } from '../../../../core/http/files/content-disposition.ts';
+import { cleanFilename } from '../../../../core/http/files/filename.ts';
 
 t.test('hostile names become harmless ones', async (t) => {
   const cases: [string, string][] = [

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import { sessionId } from '../chat/request.ts';
-import type { NewFile } from '../database/queries/file-contents.ts';
-import { CoreError } from '../errors.ts';
+import { sessionId } from '../../chat/request.ts';
+import type { NewFile } from '../../database/queries/file-contents.ts';
+import { CoreError } from '../../errors.ts';
+import type { ContentStore } from '../../files/store.ts';
 import { cleanFilename } from './filename.ts';
-import type { ContentStore } from './store.ts';
 
 /** At most so many files in one request, and so many fields beside them. */
 const filesPerUpload = 16;
