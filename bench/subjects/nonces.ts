@@ -22,7 +22,7 @@ async function leaveNonces(stateFolder: string, count: number): Promise<void> {
     if (admission !== 'fresh') throw new Error(`the memory says ${admission} of nonce ${i}`);
   }
   memory.close();
-  await writeHandover(join(stateFolder, 'replay.bin'), memory, 0);
+  await writeHandover(join(stateFolder, 'replay.bin'), memory, { refusedUnmarked: 0, wholeFrom: 0 });
 }
 
 /** 0, 100 thousand and 5 million live nonces inside the running proxy. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
 import { type Build, thisBuild } from '../../config/program.ts';
@@ -8,7 +9,7 @@ import { listenPlans } from '../listen/listen-plan.ts';
 import { checkTogether } from '../reload/check-together.ts';
 import { KeySource } from '../reload/key-source.ts';
 import { PolicySource } from '../reload/policy-source.ts';
-import { openState } from '../replay/state.ts';
+import { openState, type State } from '../replay/state.ts';
 import { StateError } from '../replay/state-error.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { ObservedStore } from '../telemetry/observed-store.ts';
@@ -81,8 +82,10 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
     throw error;
   }
   follow(sidecar, policy, keys, log);
-  logger.info({ event: 'ready', origin: state.origin, pid: process.pid, build: build.hash }, 'ready');
-
+  if (await settled(state, log, stop.signal)) {
+    sidecar.becomeReady();
+    logger.info({ event: 'ready', origin: state.origin, pid: process.pid, build: build.hash }, 'ready');
+  }
   await new Promise<void>((resolve) => {
     if (stop.signal.aborted) resolve();
     else stop.signal.addEventListener('abort', () => resolve(), { once: true });
@@ -94,6 +97,19 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   logger.info({ event: 'stopped' }, 'stopped');
   log.flush();
   process.exit(exit.ok);
+}
+
+/** Waits until callers with a right clock are accepted; false when the process is told to stop before. */
+async function settled(state: State, { logger }: Log, signal: AbortSignal): Promise<boolean> {
+  const ms = state.settlesAtMs - Date.now();
+  if (ms > 0) {
+    logger.warn(
+      { event: 'no-marks', ms },
+      'the state directory was empty: what was accepted before is unknown, so calls signed up to now are refused',
+    );
+    await delay(ms, undefined, { signal }).catch(() => {});
+  }
+  return !signal.aborted;
 }
 
 /** Reloads on SIGHUP and when a file changes; what is wrong is logged and changes nothing. */

@@ -114,8 +114,12 @@ export class Sidecar {
       await this.#admin?.close();
       throw error;
     }
-    this.#ready = true;
     this.#parts.observed.saveRegularly(() => this.#snapshot());
+  }
+
+  /** From now on `/status` says that callers with a right clock are accepted. */
+  becomeReady(): void {
+    this.#ready = true;
   }
 
   /** What all threads have counted. */

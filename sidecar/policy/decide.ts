@@ -6,7 +6,7 @@ import { authorize, isPublic } from './authorize.ts';
 import type { ServiceRules } from './matrix.ts';
 
 /** What the replay memory says of a nonce; see replay/. `unmarked`: ask again once a durable mark covers it. */
-export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'unmarked';
+export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'ahead' | 'unmarked';
 
 /** All that a verdict depends on beside the request itself. */
 export interface Circumstances {
@@ -78,7 +78,7 @@ function unproven(
   };
 }
 
-const notFresh: Readonly<Record<'replayed' | 'full' | 'lost', (caller: string) => Denial>> = {
+const notFresh: Readonly<Record<'replayed' | 'full' | 'lost' | 'ahead', (caller: string) => Denial>> = {
   replayed: () => ({
     reason: 'replayed',
     detail: 'This very call, with this nonce, has been accepted before; every call needs a nonce of its own.',
@@ -87,6 +87,11 @@ const notFresh: Readonly<Record<'replayed' | 'full' | 'lost', (caller: string) =
     reason: 'memory-lost',
     detail:
       'The sidecar stopped without handing over its replay memory, so it cannot tell whether it has seen this call; sign the call again now.',
+  }),
+  ahead: () => ({
+    reason: 'outside-window',
+    detail:
+      "The signature is further ahead than this sidecar's own clock, which was set forward a short while ago, has run since; look at the clocks of both hosts.",
   }),
   full: (caller) => ({
     reason: 'replay-memory-full',

@@ -17,6 +17,9 @@ interface Header {
   /** Per key id, up to which `created` it is refused after an earlier crash; and any other key id. */
   readonly refusedTo: Readonly<Record<string, number>>;
   readonly refusedUnmarked: number;
+  /** Until then the marks do not tell all that was accepted; 0 when they do. */
+  readonly wholeFrom?: number;
+  readonly sealedFloor?: number;
   readonly minutes: readonly {
     readonly minute: number;
     readonly entries: number;
@@ -24,18 +27,26 @@ interface Header {
   }[];
 }
 
+/** What the process before could not know, in seconds since the epoch; 0 for none. */
+export interface HandoverLimits {
+  /** What a key id without a mark is refused up to. */
+  readonly refusedUnmarked: number;
+  /** See `DurableMarks`. */
+  readonly wholeFrom: number;
+}
+
 export interface Handover {
   readonly memory: ReplayMemory;
   readonly refusedTo: ReadonlyMap<string, number>;
-  readonly refusedUnmarked: number;
+  readonly limits: HandoverLimits;
 }
 
 /** Writes a closed memory for the process that comes next; when this resolves, the file survives a crash. */
-export function writeHandover(file: string, memory: ReplayMemory, refusedUnmarked: number): Promise<void> {
-  return replaceFile(file, withChecksum(content(memory, refusedUnmarked)), { draft: 'fixed' });
+export function writeHandover(file: string, memory: ReplayMemory, limits: HandoverLimits): Promise<void> {
+  return replaceFile(file, withChecksum(content(memory, limits)), { draft: 'fixed' });
 }
 
-function* content(memory: ReplayMemory, refusedUnmarked: number): Generator<Uint8Array> {
+function* content(memory: ReplayMemory, limits: HandoverLimits): Generator<Uint8Array> {
   const minutes = memory.minutes().map(({ minute, callers }) => {
     return { minute, callers, entries: Object.values(callers).reduce((sum, count) => sum + count, 0) };
   });
@@ -45,7 +56,8 @@ function* content(memory: ReplayMemory, refusedUnmarked: number): Generator<Uint
     if (memory.refusedTo(kid) > 0) refusedTo[kid] = memory.refusedTo(kid);
   }
   const secret = Buffer.from(memory.secret.buffer, 0, entryBytes).toString('base64');
-  const header: Header = { secret, horizon: memory.horizon, refusedTo, refusedUnmarked, minutes };
+  const { horizon, sealedFloor } = memory;
+  const header: Header = { secret, horizon, refusedTo, ...limits, sealedFloor, minutes };
   const text = Buffer.from(`${JSON.stringify(header)}\n`);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
@@ -119,10 +131,12 @@ export async function readHandover(file: string): Promise<Handover | undefined> 
     const expected = checksum;
     if ((await read(4)).readUInt32LE() !== expected || at !== size) throw new Incomplete();
     memory.refuseUpTo(header.horizon);
+    memory.sealedFloor = header.sealedFloor ?? 0;
     return {
       memory,
       refusedTo: new Map(Object.entries(header.refusedTo)),
-      refusedUnmarked: header.refusedUnmarked,
+      // A process of 0.1 has written neither of the two.
+      limits: { refusedUnmarked: header.refusedUnmarked, wholeFrom: header.wholeFrom ?? 0 },
     };
   } catch (error) {
     if (error instanceof Incomplete || error instanceof SyntaxError || error instanceof TypeError)

@@ -37,6 +37,13 @@ export const atNextPage = region(1);
 export const atPageCount = region(1);
 /** Every `created` up to this second is refused: its bucket may be forgotten. */
 export const atHorizon = region(1);
+/** Every `created` past this second is ahead of any clock; and past this one on a plain connection, unknown. */
+export const atCeiling = region(1);
+export const atPlainCeiling = region(1);
+/** Every `created` up to this second is refused on a sealed connection. */
+export const atSealedFloor = region(1);
+/** 1 once a request on a plain connection was admitted since the marks were last written. */
+export const atPlainSeen = region(1);
 /** Entries of callers beyond what each is guaranteed, and how many those may be. */
 export const atBorrowed = region(1);
 export const atGuarantee = region(1);
@@ -98,6 +105,7 @@ export function reserve(capacity: number): SharedMemory {
   view[atPageCount] = pageCount;
   view[atNextPage] = 1;
   view[atGuarantee] = capacity >>> 1;
+  view[atCeiling] = view[atPlainCeiling] = -1;
   view.fill(-1, atMinutes, atMinutes + mostBuckets);
   new Uint8Array(buffer, 4 * atSecret, 16).set(randomBytes(16));
   return buffer;

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { replaceFile } from '../files/replace-file.ts';
 import { windowSeconds } from '../signature/tags.ts';
-import type { ReplayMemory } from './replay-memory.ts';
+import { readRegularFile } from './regular-file.ts';
+import { mostAheadSeconds, type ReplayMemory } from './replay-memory.ts';
 import { StateError } from './state-error.ts';
 
 /** Seconds by which a mark is ahead of the clock: what a crash costs a caller whose clock is right. */
-const aheadSeconds = 2;
+export const aheadSeconds = 2;
 
 /** How the data path makes a request with a `created` past its mark admissible. */
 export interface MarkCover {
@@ -17,23 +17,33 @@ export interface MarkCover {
   cover(kid: string, created: number): Promise<void>;
 }
 
-/** Durable marks by key id, in seconds since the epoch; undefined when there is no file of them. */
-export async function readMarks(file: string): Promise<ReadonlyMap<string, number> | undefined> {
-  let text: string;
+/** What the file of marks says. */
+export interface DurableMarks {
+  /** By key id, in seconds since the epoch. */
+  readonly marks: ReadonlyMap<string, number>;
+  /** Until then, in seconds since the epoch, the marks do not tell all that was accepted; 0 when they do. */
+  readonly wholeFrom: number;
+}
+
+/**
+ * Reads the durable marks; undefined when there is no file of them.
+ *
+ * @throws {StateError} when it is no regular file, or can't be read
+ */
+export async function readMarks(file: string): Promise<DurableMarks | undefined> {
+  const text = await readRegularFile(file);
+  if (text === undefined) return undefined;
   try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new StateError(`${file} can't be read`, { cause: error });
-  }
-  try {
-    const { marks } = JSON.parse(text) as { marks: Record<string, number> };
-    const entries = Object.entries(marks);
-    return new Map(entries.every(([, mark]) => Number.isSafeInteger(mark)) ? entries : []);
+    const content = JSON.parse(text) as { marks: Record<string, number>; whole_from?: number };
+    const entries = Object.entries(content.marks);
+    const { whole_from: wholeFrom = 0 } = content;
+    if ([wholeFrom, ...entries.map(([, mark]) => mark)].every((second) => Number.isSafeInteger(second)))
+      return { marks: new Map(entries), wholeFrom };
   } catch {
-    // Damaged: as if no key id had a mark, which refuses more, not less.
-    return new Map();
+    // Damaged, see below.
   }
+  // As if no key id had a mark, which refuses more, not less.
+  return { marks: new Map(), wholeFrom: 0 };
 }
 
 /**
@@ -45,21 +55,32 @@ export async function readMarks(file: string): Promise<ReadonlyMap<string, numbe
 export class Marks implements MarkCover {
   readonly #file: string;
   readonly #memory: ReplayMemory;
-  readonly #now: () => number;
+  readonly #nowSeconds: () => number;
   /** What a key id without a mark of its own is refused up to. */
   readonly #refusedUnmarked: number;
+  readonly #wholeFrom: number;
   readonly #kids = new Set<string>();
   readonly #wanted = new Map<string, number>();
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
   #closed = false;
 
-  /** @param now milliseconds since the epoch @param refusedUnmarked seconds since the epoch; 0 for nothing */
-  constructor(file: string, memory: ReplayMemory, now: () => number, refusedUnmarked: number) {
+  /**
+   * @param nowSeconds seconds since the epoch, by the clock of retention
+   * @param refusedUnmarked seconds since the epoch; 0 for nothing
+   * @param wholeFrom see `DurableMarks`
+   */
+  constructor(
+    file: string,
+    memory: ReplayMemory,
+    nowSeconds: () => number,
+    { refusedUnmarked, wholeFrom }: { readonly refusedUnmarked: number; readonly wholeFrom: number },
+  ) {
     this.#file = file;
     this.#memory = memory;
-    this.#now = now;
+    this.#nowSeconds = nowSeconds;
     this.#refusedUnmarked = refusedUnmarked;
+    this.#wholeFrom = wholeFrom;
   }
 
   /** Takes up the key ids of a keyring: from then on they have marks. Those of before keep theirs. */
@@ -108,8 +129,9 @@ export class Marks implements MarkCover {
   }
 
   async #write(): Promise<void> {
-    const now = Math.floor(this.#now() / 1000);
+    const now = this.#nowSeconds();
     const ahead = now + aheadSeconds;
+    const most = now + mostAheadSeconds;
     const marks = new Map<string, number>();
     for (let index = 0; index < this.#memory.kids.count; index++) {
       const kid = this.#memory.kids.name(index);
@@ -117,11 +139,15 @@ export class Marks implements MarkCover {
       if (this.#kids.has(kid)) {
         const wanted = this.#wanted.get(kid) ?? 0;
         // A caller whose clock is ahead gets a lead of its own, or each of its seconds would need a write.
-        marks.set(kid, Math.max(mark, ahead, wanted > ahead ? wanted + aheadSeconds : wanted));
+        marks.set(
+          kid,
+          Math.max(mark, ahead, Math.min(most, wanted > ahead ? wanted + aheadSeconds : wanted)),
+        );
       } else if (mark > now - windowSeconds) marks.set(kid, mark); // an older keyring may come back
     }
     this.#wanted.clear();
-    const text = JSON.stringify({ marks: Object.fromEntries(marks) });
+    const incomplete = this.#wholeFrom > now ? { whole_from: this.#wholeFrom } : undefined;
+    const text = JSON.stringify({ marks: Object.fromEntries(marks), ...incomplete });
     try {
       await replaceFile(this.#file, `${text}\n`, { draft: 'fixed' });
     } catch (error) {

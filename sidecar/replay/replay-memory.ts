@@ -1,3 +1,4 @@
+import { windowSeconds } from '../signature/tags.ts';
 import { KeyedHash, type Prefix } from './keyed-hash.ts';
 import {
   atAllocatorLock,
@@ -6,6 +7,7 @@ import {
   atCallerCount,
   atCallers,
   atCapacity,
+  atCeiling,
   atClosed,
   atGuarantee,
   atHorizon,
@@ -13,6 +15,9 @@ import {
   atKids,
   atLocks,
   atMinutes,
+  atPlainCeiling,
+  atPlainSeen,
+  atSealedFloor,
   atSecret,
   bucketSeconds,
   callerWords,
@@ -35,12 +40,19 @@ import { lock, unlock } from './spin-lock.ts';
  * - `replayed`: seen before;
  * - `full`: the caller has used up its part of the memory;
  * - `lost`: the memory does not reach back to this request, so nobody can say;
+ * - `ahead`: `created` is further ahead than the clock of retention allows;
  * - `unmarked`: the durable mark of the key id does not cover `created` yet (see `Marks.cover`), ask again then.
  */
-export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'unmarked';
+export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'ahead' | 'unmarked';
+
+/** How a request came: only what comes in the clear can be recorded on the way and sent again by somebody else. */
+export type Hop = 'plain' | 'sealed';
 
 /** Seconds past `created` for which a nonce is remembered: the window, and the second that `created` leaves open. */
-export const retentionSeconds = 301;
+export const retentionSeconds = windowSeconds + 1;
+
+/** Seconds by which `created` may be ahead of the clock of retention. */
+export const mostAheadSeconds = retentionSeconds + 1;
 
 /** Nonces that the memory holds at most, unless told otherwise; it takes 27 to 36 bytes for each that it has. */
 const defaultCapacity = 16_000_000;
@@ -115,13 +127,18 @@ export class ReplayMemory {
    *
    * @param created seconds since the epoch
    */
-  admit(kid: string, nonce: string, created: number): Admission {
+  admit(kid: string, nonce: string, created: number, hop: Hop = 'plain'): Admission {
     const key = this.#kids.get(kid) ?? this.#learn(kid);
     if (key === undefined) return 'unmarked';
     const words = this.#words;
-    // Marks only rise: whoever reads an older one refuses more, not less.
-    if (created <= (words[key.at + 1] as number) >>> 0) return 'lost';
-    if (created > (words[key.at] as number) >>> 0) return 'unmarked';
+    if (created > (words[atCeiling] as number) >>> 0) return 'ahead';
+    if (hop === 'plain') {
+      if (created <= (words[key.at + 1] as number) >>> 0) return 'lost';
+      if (created > (words[atPlainCeiling] as number) >>> 0) return 'lost';
+      // Marks only rise: a thread that reads an older one refuses more, not less.
+      if (created > (words[key.at] as number) >>> 0) return 'unmarked';
+      words[atPlainSeen] = 1;
+    } else if (created <= (words[atSealedFloor] as number) >>> 0) return 'lost';
 
     const hash = this.#hash;
     hash.hash(key.prefix, nonce);
@@ -203,6 +220,31 @@ export class ReplayMemory {
     this.#words[at + 2] = caller;
     this.#share();
     return this.kids.add(kid) >= 0;
+  }
+
+  /**
+   * Tells the time, once a second. One thread only.
+   *
+   * @param nowSeconds by the clock of retention, see `RetentionClock`
+   * @param plainAheadSeconds by how much `created` may be ahead of it on a plain connection
+   */
+  setClock(nowSeconds: number, plainAheadSeconds: number = mostAheadSeconds): void {
+    Atomics.store(this.#words, atCeiling, nowSeconds + mostAheadSeconds);
+    Atomics.store(this.#words, atPlainCeiling, nowSeconds + plainAheadSeconds);
+  }
+
+  /** Up to which `created` requests on sealed connections are refused, in seconds since the epoch; 0 for none. */
+  get sealedFloor(): number {
+    return Atomics.load(this.#words, atSealedFloor) >>> 0;
+  }
+
+  set sealedFloor(second: number) {
+    Atomics.store(this.#words, atSealedFloor, second);
+  }
+
+  /** Whether a request on a plain connection was admitted since this was last asked. */
+  takePlainSeen(): boolean {
+    return Atomics.exchange(this.#words, atPlainSeen, 0) !== 0;
   }
 
   /** The durable mark of a key id that is in use; it only rises. */

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { fleetOf, fleetYaml, keyringsOf } from './keyrings.ts';
+import { leaveSettledState } from './settled-state.ts';
 
 export type Phase = 'logging' | 'enforcing';
 
@@ -18,6 +20,8 @@ export interface SidecarOptions {
   readonly routes?: Readonly<Record<string, string>>;
   /** Further lines of sidecar.yaml, such as `limits: { connections: 5 }`. */
   readonly further?: string;
+  /** What lies in a state directory that does not exist yet: that of an orderly stop (default), or nothing. */
+  readonly state?: 'settled' | 'nothing';
   readonly env?: Readonly<Record<string, string>>;
   /** Listening sockets to pass on, by name; their order is that of the descriptors. */
   readonly sockets?: readonly { readonly name: string; readonly server: Server }[];
@@ -78,6 +82,8 @@ export async function launchSidecar(t: Test, options: SidecarOptions): Promise<S
   const { folder, service, ports, app, phase } = options;
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'sidecar.yaml');
+  const state = join(folder, 'state');
+  if (options.state !== 'nothing' && !existsSync(state)) await leaveSettledState(state);
   const routes = Object.entries(options.routes ?? {}).map(([listen, callee]) => `"${listen}": ${callee}`);
   await writeFile(
     file,

@@ -16,6 +16,7 @@ export interface Ask {
 type Line =
   | { readonly ask: Ask }
   | { readonly flood: { readonly ahead: number } }
+  | { readonly beat: true }
   | { readonly handOver: true };
 
 /** A process of its own with a state directory, as a sidecar is one. */
@@ -53,6 +54,11 @@ export function startStateProcess(
       return (await next()).admission;
     },
     flood: (ahead: number) => say({ flood: { ahead } }),
+    /** A second passes, as far as the memory can tell. */
+    beat: async () => {
+      say({ beat: true });
+      await next();
+    },
     handOver: () => say({ handOver: true }),
     kill: async () => {
       child.kill('SIGKILL');
@@ -86,7 +92,10 @@ async function main(directory: string, kids: string[]): Promise<void> {
       process.stdin.destroy();
       break;
     }
-    if ('ask' in line) {
+    if ('beat' in line) {
+      state.beat();
+      print({ beat: true });
+    } else if ('ask' in line) {
       const { kid, nonce, created, relative } = line.ask;
       const seconds = relative ? Math.floor(Date.now() / 1000) + created : created;
       print({ admission: await admit(kid, nonce, seconds) });

@@ -1,3 +1,6 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { exchange, RecordingApp } from '../../support/raw-http.ts';
@@ -66,6 +69,94 @@ t.test('a call is not accepted again after kill -9, also one whose created lay i
   t.equal((await exchange(t, target.inbound, early.bytes)).reason, 'memory-lost');
   t.equal((await exchange(t, target.inbound, late.bytes)).reason, 'memory-lost');
   t.equal(target.app.requests.length, before);
+});
+
+t.test(
+  'a call is not accepted again after kill -9 when the state directory has lost what was in it',
+  async (t) => {
+    for (const lost of ['state/marks.json', 'state']) {
+      const { options, inbound, key } = await target(t);
+      const first = await startSidecar(t, { ...options, phase: 'enforcing' });
+      const request = buildSigned({ ...key, host: 'npu-worker', target: '/api/status/1' });
+      t.equal((await exchange(t, inbound, request.bytes)).status, 200);
+      await first.stop('SIGKILL');
+      await rm(join(options.folder, lost), { recursive: true });
+      const second = await launchSidecar(t, { ...options, phase: 'enforcing', state: 'nothing' });
+      await second.said(
+        'the state directory was empty: what was accepted before is unknown, so calls signed up to now are refused',
+      );
+      t.equal((await exchange(t, inbound, request.bytes)).reason, 'memory-lost', `without ${lost}`);
+      await second.said('ready');
+      t.equal((await exchange(t, inbound, request.bytes)).reason, 'memory-lost', 'also once it is ready');
+      const ahead = buildSigned({
+        ...key,
+        host: 'npu-worker',
+        target: '/api/status/1',
+        created: now() + 250,
+      });
+      t.equal(
+        (await exchange(t, inbound, ahead.bytes)).reason,
+        'memory-lost',
+        'a caller whose clock is ahead',
+      );
+      const fresh = buildSigned({ ...key, host: 'npu-worker', target: '/api/status/1' });
+      t.equal(
+        (await exchange(t, inbound, fresh.bytes)).status,
+        200,
+        'new calls pass as soon as it says ready',
+      );
+      await second.stop('SIGKILL');
+    }
+  },
+);
+
+const faketime = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/faketime/libfaketimeMT.so.1`;
+
+t.test('a clock that jumps two days ahead for a moment locks nobody out after a crash', async (t) => {
+  t.ok(existsSync(faketime), 'the package faketime is installed');
+  const { options, inbound, key } = await target(t);
+  const clock = join(options.folder, 'clock');
+  await mkdir(options.folder, { recursive: true });
+  await writeFile(clock, '+0\n');
+  const env = {
+    LD_PRELOAD: faketime,
+    FAKETIME_TIMESTAMP_FILE: clock,
+    FAKETIME_NO_CACHE: '1',
+    DONT_FAKE_MONOTONIC: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  };
+  const call = (created = now()) =>
+    buildSigned({ ...key, host: 'npu-worker', target: '/api/status/1', created });
+  const first = await startSidecar(t, { ...options, phase: 'enforcing', env });
+  await writeFile(clock, '+172800\n');
+  const jumped = await exchange(t, inbound, call(now() + 172_800).bytes);
+  t.equal(jumped.reason, 'outside-window');
+  await writeFile(clock, '+0\n');
+  t.equal((await exchange(t, inbound, call().bytes)).status, 200);
+  await first.stop('SIGKILL');
+  await startSidecar(t, { ...options, phase: 'enforcing' });
+  // The mark is at most two seconds ahead of the crash.
+  t.equal((await exchange(t, inbound, call(now() + 4).bytes)).status, 200);
+});
+
+t.test('state that can not be kept is an error at start', async (t) => {
+  const { options } = await target(t);
+  const state = join(options.folder, 'state');
+  await mkdir(state, { recursive: true });
+  execFileSync('mkfifo', [join(state, 'marks.json')]);
+  const fifo = await launchSidecar(t, { ...options, phase: 'enforcing' });
+  t.equal((await fifo.exited).code, 78);
+  t.match(fifo.stderr, /marks\.json is .*, expected a regular file or none/);
+
+  const config = join(options.folder, 'sidecar.yaml');
+  await writeFile(
+    config,
+    (await readFile(config, 'utf8')).replace('state: state', 'state: /proc/self/state'),
+  );
+  const binary = join(import.meta.dirname, '../../../dist/countersign-enforcing');
+  const proc = spawnSync(binary, ['--config', config], { encoding: 'utf8', timeout: 60_000 });
+  t.equal(proc.status, 78);
+  t.match(proc.stderr, /lies on a proc file system/);
 });
 
 t.test('a call is not accepted again across a swap, in either direction', async (t) => {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
+import { thisBuild } from '../../../config/program.ts';
 import { whyText } from '../../../sidecar/cli/why.ts';
 import { readFrom } from '../../../sidecar/fleet-reader/from.ts';
 import { writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
@@ -121,7 +122,7 @@ t.test('counts, keys and skew stand on the admin listener, and the counts outliv
     'countersign_requests_total{direction="inbound",peer="unknown",verdict="denied",reason="signature-mismatch"} 1',
     'countersign_clock_skew_seconds_count{caller="main-backend"} 2',
     'countersign_key_uses_total{kid="main-backend/1"} 2',
-    'countersign_phase_info{phase="enforcing",version="0.1.0"} 1',
+    `countersign_phase_info{phase="enforcing",version="${thisBuild().version}"} 1`,
   ])
     t.ok(metrics.includes(`\n${line}\n`), line);
   t.match(metrics, /\ncountersign_key_age_seconds\{kid="main-backend\/1"} \d/);
