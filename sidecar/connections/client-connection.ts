@@ -4,6 +4,7 @@ import { frameResponse } from '../http1/framing.ts';
 import { parseResponseHead } from '../http1/head-parser.ts';
 import { assemblyBuffer } from '../http1/llhttp.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import { switchFault } from '../http1/status-line.ts';
 import { fieldId } from '../terms/field-names.ts';
 import { smallBytes } from './body-writer.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
@@ -172,8 +173,9 @@ export class Upstream implements SocketOwner, Timed {
       const headStart = at;
       at = headEnd;
       if (head.status === 101) {
-        if (!exchange.upgrade) {
-          this.#fail('the upstream switched protocols unasked');
+        const unasked = switchFault(head, exchange.upgrade);
+        if (unasked !== undefined) {
+          this.#fail(unasked);
           return;
         }
         this.state = 'tunnel';
@@ -184,7 +186,7 @@ export class Upstream implements SocketOwner, Timed {
         return;
       }
       if (head.status < 200) {
-        exchange.onInterim(head);
+        exchange.onInterim(head.status);
         continue;
       }
       const bodyBytes = wholeBody(head, end - at);

@@ -8,6 +8,7 @@ import { corkForThisTurn } from '../connections/socket.ts';
 import { problemResponse } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import { responseTrailerLines } from '../http1/response-trailers.ts';
 import type { CallRecord, Direction } from '../terms/call-record.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { Side } from './side.ts';
@@ -62,6 +63,10 @@ export class Exchange implements CallRecord {
   #responseStarted = false;
   #streamed: StreamedRequest | undefined = undefined;
   #responseWriter: BodyWriter | undefined = undefined;
+  /** Names that Connection listed in the response. */
+  #responseHopByHop: ReadonlySet<string> | undefined = undefined;
+  /** The client has asked for 100 (Continue) and has not got it. */
+  #awaitsContinue: boolean;
 
   constructor(side: Side, downstream: Downstream, head: RequestHead, requestId: string) {
     this.side = side;
@@ -73,6 +78,7 @@ export class Exchange implements CallRecord {
     this.minorVersion = head.minorVersion;
     this.upgrade = head.upgrade;
     this.closes = head.close;
+    this.#awaitsContinue = head.expects && head.minorVersion === 1;
     downstream.turns.begin(this);
   }
 
@@ -247,13 +253,16 @@ export class Exchange implements CallRecord {
     }
   }
 
-  onInterim(head: ResponseHead): void {
-    // Before its turn nobody can be told; whoever wants the response loses nothing by it.
-    if (this.minorVersion === 0 || this.downstream.exchange !== this) return;
+  /**
+   * An interim response. Only a 100 (Continue) that the client asked for is passed on, once and without fields; the
+   * others are dropped, against RFC 9110 §15.2: clients that take one for the final response would read the final one as
+   * the answer to their next call, which may be to another callee.
+   */
+  onInterim(status: number): void {
+    if (status !== 100 || !this.#awaitsContinue || this.downstream.exchange !== this) return;
+    this.#awaitsContinue = false;
     this.downstream.turns.flush();
-    const lines = head.keptLines(this.side.responseDrop, head.hopByHop);
-    const interim = `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}\r\n`;
-    if (!this.downstream.socket.write(interim, 'latin1')) this.#upstream?.block();
+    this.downstream.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
   }
 
   /**
@@ -298,6 +307,7 @@ export class Exchange implements CallRecord {
       `HTTP/1.1 ${head.statusAndPhrase}\r\n` +
       head.keptLines(this.side.responseDrop, head.hopByHop) +
       this.side.responseLines(this) +
+      `X-Request-ID: ${this.requestId}\r\n` +
       (framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : '') +
       (this.closes ? 'Connection: close\r\n\r\n' : old ? 'Connection: keep-alive\r\n\r\n' : '\r\n');
     const { socket, turns } = this.downstream;
@@ -309,6 +319,7 @@ export class Exchange implements CallRecord {
     corkForThisTurn(socket);
     socket.write(text, 'latin1');
     this.#responseWriter = new BodyWriter(socket, framing, head.contentLength);
+    this.#responseHopByHop = head.hopByHop;
     if (whole) this.#responseWriter.write(buffer, start, end);
   }
 
@@ -317,9 +328,7 @@ export class Exchange implements CallRecord {
   }
 
   onResponseEnd(trailers: ReadonlyMap<string, string> | undefined): void {
-    let lines = '';
-    for (const [name, value] of trailers ?? []) lines += `${name}: ${value}\r\n`;
-    this.#responseWriter?.end(lines);
+    this.#responseWriter?.end(responseTrailerLines(trailers, this.#responseHopByHop));
   }
 
   /** The response has been passed on as a whole. */
@@ -410,7 +419,8 @@ export class Exchange implements CallRecord {
 
   /**
    * The client has sent its FIN: if it has gone for good, a byte that says nothing brings its reset, and so the
-   * upstream stops working for nobody; if it only closed its own half, it is served on.
+   * upstream stops working for nobody; if it only closed its own half, it is served on. A 100 (Continue) that it did not
+   * ask for can't be mistaken for the answer to a later request: it has said that it sends none.
    */
   probeDownstream(): void {
     if (this.#responseStarted) this.#responseWriter?.probe();
@@ -428,7 +438,7 @@ export class Exchange implements CallRecord {
     this.tunnel = new Tunnel(this.downstream, this.#upstream as Upstream);
     const lines = head.keptLines(this.side.responseDrop, head.hopByHop);
     this.downstream.socket.write(
-      `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      `HTTP/1.1 ${head.statusAndPhrase}\r\n${lines}X-Request-ID: ${this.requestId}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
       'latin1',
     );
     this.side.onTunnel(this);

@@ -107,6 +107,12 @@ export class FieldLines {
     return runStart < 0 ? kept : kept + text.slice(runStart, text.length - 2);
   }
 
+  /** Marks the lines of a known field as ones that `keptLines` drops, as if they had not been sent. */
+  discard(id: number): void {
+    for (let i = 0; i < this.fieldCount; i++) if (this.ids[i] === id) this.ids[i] = disguisedId;
+    this.countOf[id] = 0;
+  }
+
   /** Writes these lines into a copy that has room for them. */
   protected copyLines(copy: FieldLines): void {
     const { fieldCount, offsets, ids, firstOf, countOf } = this;

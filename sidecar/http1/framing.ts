@@ -5,6 +5,7 @@ import { type ConnectionOptions, connectionOptions } from './connection-options.
 import type { FieldLines } from './field-lines.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
+import { statusLineFault } from './status-line.ts';
 
 const malformed = (detail: string): Refusal => ({ reason: 'malformed-request', detail });
 const usual: ConnectionOptions = {
@@ -166,16 +167,11 @@ function frameConnection(head: RequestHead): Refusal | undefined {
 /**
  * As `frameRequest`, for a response to a request of the given method; the result says what is wrong with it.
  *
- * @see RFC 9112 §6.3
+ * @see RFC 9112 §6.3; RFC 9110 §8.6
  */
 export function frameResponse(head: ResponseHead, method: string): string | undefined {
-  const { text, minorVersion } = head;
-  if (
-    !text.startsWith('HTTP/1.') ||
-    (minorVersion !== 0 && minorVersion !== 1) ||
-    text.charCodeAt(8) !== 0x20
-  )
-    return 'the response is not HTTP/1.0 or HTTP/1.1';
+  const fault = statusLineFault(head);
+  if (fault !== undefined) return fault;
   const codings = head.countOf[fieldId['transfer-encoding']]!;
   const lengths = head.countOf[fieldId['content-length']]!;
   const options =
@@ -191,6 +187,8 @@ export function frameResponse(head: ResponseHead, method: string): string | unde
   }
   if (head.status < 200 || head.status === 204 || head.status === 304 || method === 'HEAD') {
     head.body = 'none';
+    // It must not stand there, and a client that heeds it waits for a body, or takes the next response for one.
+    if (lengths > 0 && (head.status < 200 || head.status === 204)) head.discard(fieldId['content-length']);
   } else if (codings > 0) {
     if (lengths > 0) return 'the response has Transfer-Encoding beside Content-Length';
     if (codings > 1 || head.known(fieldId['transfer-encoding'])!.toLowerCase() !== 'chunked') {

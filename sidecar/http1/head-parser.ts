@@ -139,7 +139,9 @@ export function parseResponseHead(buffer: Buffer, start: number, end: number): R
   const error = parse(responseParser, response, buffer, start, end, mostReceived);
   if (error !== undefined) return error;
   response.status = statusCode(responseParser);
-  response.statusAndPhrase = response.text.slice(9, response.text.indexOf('\r\n'));
+  const statusAndPhrase = response.text.slice(9, response.text.indexOf('\r\n'));
+  // The space belongs there even before an empty phrase (RFC 9112 §4).
+  response.statusAndPhrase = statusAndPhrase.length === 3 ? `${statusAndPhrase} ` : statusAndPhrase;
   response.minorVersion = response.text.charCodeAt(7) - 0x30;
   return response;
 }

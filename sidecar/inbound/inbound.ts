@@ -18,7 +18,7 @@ import { checkDigest } from '../signature/content-digest.ts';
 import type { Proof } from '../signature/verify.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { malformed } from '../terms/call-record.ts';
-import { fieldId, responseHopFields } from '../terms/field-names.ts';
+import { fieldId, responseHopFields, serviceAnswerFields } from '../terms/field-names.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { ApplyVerdict, Denial, Disposition, Verdict } from '../terms/verdict.ts';
 import { composeForApp } from './compose.ts';
@@ -58,7 +58,7 @@ export class Inbound implements Pipeline, Side {
   readonly absoluteFormReplacesHost = false;
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
-  readonly responseDrop = dropTable(...responseHopFields, 'x-service-refusal', 'x-service-denial');
+  readonly responseDrop = dropTable(...responseHopFields, ...serviceAnswerFields, 'x-service-refusal');
   draining = false;
   readonly connections = new Set<Downstream>();
   readonly #parts: InboundParts;

@@ -14,7 +14,7 @@ import { contentDigest } from '../signature/content-digest.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { malformed } from '../terms/call-record.ts';
-import { fieldId, responseHopFields } from '../terms/field-names.ts';
+import { fieldId, responseHopFields, serviceAnswerFields } from '../terms/field-names.ts';
 import { type DenialReason, reasons } from '../terms/reasons.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { Callee, Callees } from './callees.ts';
@@ -40,7 +40,7 @@ export class Outbound implements Pipeline, Side {
   readonly limits: Pipeline['limits'];
   readonly timeouts: Pipeline['timeouts'];
   /** The field that marks refusals stays: by it the app tells a sidecar's answer from the callee's own. */
-  readonly responseDrop = dropTable(...responseHopFields, 'x-service-denial');
+  readonly responseDrop = dropTable(...responseHopFields, ...serviceAnswerFields);
   draining = false;
   readonly connections = new Set<Downstream>();
   readonly #parts: OutboundParts;

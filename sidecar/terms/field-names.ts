@@ -67,6 +67,14 @@ export const serviceFields = [
   'x-request-id',
 ] as const satisfies readonly KnownField[];
 
+/** Fields of a response that only a sidecar may write: each side removes what it received and writes its own. */
+export const serviceAnswerFields = [
+  'x-service-id',
+  'x-service-content-length',
+  'x-service-denial',
+  'x-request-id',
+] as const satisfies readonly KnownField[];
+
 /** Fields of a response that end at this hop, or are written anew. */
 export const responseHopFields = [
   'connection',
@@ -87,6 +95,16 @@ const numbers = new Map<string, number>(fieldNames.map((name, id) => [name, id])
 /** The number of a field by its lower-case name, whatever it is; 0 when it is not a known one. */
 export function fieldNumber(name: string): number {
   return numbers.get(name) ?? 0;
+}
+
+/** A name as servers in front of CGI, WSGI and the like read it: they fold all that is no letter or digit. */
+export function foldedName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+}
+
+/** Whether a folded name is that of an identity field, which only sidecars write. */
+export function isIdentityName(folded: string): boolean {
+  return folded.startsWith('x-service-');
 }
 
 /**
