@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
-import { denialsDocument, type ObservedDocument, type StatusDocument } from '../telemetry/documents.ts';
+import {
+  denialsDocument,
+  gathered,
+  type ObservedDocument,
+  type StatusDocument,
+} from '../telemetry/documents.ts';
 import { metricsContentType, renderMetrics } from '../telemetry/metrics.ts';
 import type { TelemetrySnapshot } from '../telemetry/snapshot.ts';
 import { isLoopbackHost } from './host-check.ts';
@@ -81,9 +86,9 @@ async function answer(request: IncomingMessage, sources: AdminSources): Promise<
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return { ...problem(405, 'Only GET', 'The admin listener changes nothing.'), allow: 'GET, HEAD' };
   const path = (request.url ?? '/').split('?', 1)[0];
-  if (path === '/status') return json(await sources.status());
-  if (path === '/denials') return json(denialsDocument(await sources.snapshot()));
-  if (path === '/observed') return json(sources.observed(await sources.snapshot()));
+  if (path === '/status') return json(gathered(await sources.status()));
+  if (path === '/denials') return json(gathered(denialsDocument(await sources.snapshot())));
+  if (path === '/observed') return json(gathered(sources.observed(await sources.snapshot())));
   if (path === '/metrics') {
     const [snapshot, status] = [await sources.snapshot(), await sources.status()];
     return {

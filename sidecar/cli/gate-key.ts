@@ -5,11 +5,11 @@ import { createSecretFile, readSecretFile } from '../keyring/secret-file.ts';
 
 const keyBytes = 32;
 
-/** Where the key of the go files lies unless told: on the control host only. */
+/** Where the key of the gate files lies unless told: on the control host only. */
 export const defaultGateKey = 'countersign-gate.key';
 
 /**
- * The key of the go files; made when there is none.
+ * The key of the gate files; made when there is none.
  *
  * @throws {KeySourceError} when others can read the file, or it holds no key
  */

@@ -30,7 +30,7 @@ export function guardCommand(): Command {
     .description('Watch the local sidecar after a swap to enforcing, and swap back when it breaks calls.')
     .option('--config <file>', 'guard.yaml; without it the options below say everything')
     .option('--admin <address>', 'the admin listener of the sidecar (default: 127.0.0.1:15000)')
-    .option('--gated <file>', 'the go file that allowed the swap')
+    .option('--gated <file>', 'the gate file that allowed the swap')
     .option('--state <dir>', 'where the guard remembers the swap (default: /var/lib/countersign-guard)')
     .option('--bake <duration>', 'how long after a swap it may swap back (default: 24h)')
     .option('--metrics <file>', "write metrics for Prometheus's textfile collector")
@@ -55,7 +55,7 @@ async function once(options: Options): Promise<void> {
   if (!forMs.success) throw new UsageError(`--for: found "${options.for}", expected a duration such as 30s`);
   const gated = options.gated ?? (options.config && (await loadGuardConfig(options.config)).gated);
   if (gated === undefined || gated === '')
-    throw new UsageError('--once needs the go file: name it with --gated');
+    throw new UsageError('--once needs the gate file: name it with --gated');
   const urls = options.from ?? [localAdmin];
   const odd = urls.find((url) => !/^https?:\/\//.test(url));
   if (odd !== undefined)

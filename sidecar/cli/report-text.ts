@@ -37,13 +37,13 @@ function list(lines: readonly string[]): string {
   return lines.map((line) => `- ${printable(line)}`).join('\n');
 }
 
-function sidecars({ sidecars: all, min_logging_seconds }: Readiness): string {
+function sidecars({ sidecars: all, required_logging_seconds }: Readiness): string {
   if (all.length === 0) return 'none was read';
   const rows = all.map((each) => [
     each.service,
     each.host,
     each.phase,
-    `${hours(each.logging_seconds)} of ${hours(min_logging_seconds)}`,
+    each.to_swap ? `${hours(each.logging_seconds)} of ${hours(required_logging_seconds)}` : '-',
     each.matrix_loaded ? 'this one' : 'ANOTHER',
     each.fleet_loaded ? 'this one' : 'ANOTHER',
     each.ready ? 'yes' : 'NO',

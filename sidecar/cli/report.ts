@@ -3,15 +3,14 @@ import { createReadStream } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { duration } from '../../config/units.ts';
+import { Command } from 'commander';
+import type { Fleet } from '../config/fleet.ts';
 import { fromOption, readFrom } from '../fleet-reader/from.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
-import { assess, type Readiness } from '../readiness/assess.ts';
-import { longestGateMs, makeGate } from '../readiness/gate.ts';
+import { assess } from '../readiness/assess.ts';
+import { type GateInput, makeGate } from '../readiness/gate.ts';
 import { loadIntended } from '../readiness/intended.ts';
 import { gateProblems } from '../readiness/verify-gate.ts';
-import type { HostState } from '../telemetry/documents.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { probeAppPorts } from './app-ports.ts';
 import { defaultGateKey, openGateKey, readGateKey } from './gate-key.ts';
@@ -19,18 +18,15 @@ import { authorizationOption, fleetOption, openMatrix } from './matrix-files.ts'
 import { reportText } from './report-text.ts';
 import { printable } from './table.ts';
 
-const dayMs = 24 * 3600 * 1000;
-
 interface ReportOptions {
   readonly from?: string[];
   readonly authorization: string;
   readonly fleet?: string;
-  readonly minDuration: number;
+  readonly only?: string[];
   readonly intended?: string;
   readonly json?: true;
   readonly gate?: string;
   readonly gateKey: string;
-  readonly gateDuration: number;
   readonly enforcingBinary?: string[];
   readonly verifyGate?: string;
 }
@@ -44,30 +40,21 @@ export function reportCommand(): Command {
     .addOption(fromOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
-    .addOption(
-      new Option('--min-duration <duration>', 'logging wanted of every sidecar')
-        .default(dayMs, '24h')
-        .argParser(parseDuration),
-    )
+    .option('--only <host...>', 'hosts that are to be swapped; the others may enforce already (default: all)')
     .option('--intended <file>', 'calls that may be refused, and why')
     .option('--json', 'print JSON')
-    .option('--gate <file>', 'when ready, write the go file that phase-2-enforcing.yml demands')
+    .option('--gate <file>', 'when ready, write the gate file that phase-2-enforcing.yml demands')
     .option(
       '--gate-key <file>',
-      'the key of the go files, made when missing; keep it on the control host',
+      'the key of the gate files, made when missing; keep it on the control host',
       defaultGateKey,
-    )
-    .addOption(
-      new Option('--gate-duration <duration>', 'how long the go file is good for, at most 24h')
-        .default(longestGateMs, '24h')
-        .argParser(parseDuration),
     )
     .option(
       '--enforcing-binary <file>',
       'the executable that is to be installed (repeatable; default: countersign-enforcing beside this program, or in dist)',
       (value: string, before: string[] | undefined) => [...(before ?? []), value],
     )
-    .option('--verify-gate <file>', 'check a go file and the sidecars named with --from against it')
+    .option('--verify-gate <file>', 'check a gate file and the sidecars named with --from against it')
     .addHelpText(
       'after',
       '\nThe file of --intended:\n  intended:\n    - { callee: npu-worker, request: "GET /metrics", reason: missing-signature, why: a scanner }',
@@ -79,12 +66,11 @@ export function reportCommand(): Command {
 }
 
 async function report(options: ReportOptions): Promise<void> {
-  if (options.gateDuration > longestGateMs) throw new UsageError('--gate-duration: expected 24h at most');
   const { matrix, fleet } = await openMatrix(options);
   if (fleet === undefined)
     throw new UsageError('the report needs fleet.yaml: found none beside the matrix, name it with --fleet');
   const intended = options.intended === undefined ? [] : await loadIntended(options.intended);
-  // Before the sidecars are asked: a go file without this could not be made.
+  // Before the sidecars are asked: a gate file without this could not be made.
   const enforcing = options.gate === undefined ? [] : await enforcingHashes(options.enforcingBinary);
   const states = await readFrom(options.from);
   const readiness = assess({
@@ -93,41 +79,33 @@ async function report(options: ReportOptions): Promise<void> {
     matrix,
     intended,
     appPorts: await probeAppPorts(fleet, states),
-    minLoggingMs: options.minDuration,
+    hosts: hostsToSwap(options.only, fleet),
     nowMs: Date.now(),
   });
   process.stdout.write(options.json ? `${JSON.stringify(readiness, null, 2)}\n` : reportText(readiness));
   if (!readiness.ready) process.exitCode = exit.no;
-  if (options.gate !== undefined) await writeGate(options.gate, options, readiness, states, enforcing);
+  if (options.gate !== undefined)
+    await writeGate(options.gate, options, { readiness, states, enforcing, matrix });
 }
 
 async function writeGate(
   file: string,
   options: ReportOptions,
-  readiness: Readiness,
-  states: readonly HostState[],
-  enforcing: readonly string[],
+  found: Pick<GateInput, 'readiness' | 'states' | 'enforcing' | 'matrix'>,
 ): Promise<void> {
-  if (!readiness.ready) {
+  if (!found.readiness.ready) {
     process.stderr.write(`countersign: not ready, so ${file} was not written\n`);
     return;
   }
   const key = await openGateKey(options.gateKey);
-  const gate = makeGate({
-    readiness,
-    states,
-    enforcing,
-    key,
-    goodForMs: options.gateDuration,
-    nowMs: Date.now(),
-  });
+  const gate = makeGate({ ...found, key, nowMs: Date.now() });
   await writeSecretFile(file, `${JSON.stringify(gate, null, 2)}\n`);
   process.stderr.write(`countersign: wrote ${file}, good until ${gate.expires}\n`);
 }
 
 async function verifyGate(file: string, options: ReportOptions): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new AnsweredNo(`${file}: found ${error.code}, expected a go file made by report --gate`);
+    throw new AnsweredNo(`${file}: found ${error.code}, expected a gate file made by report --gate`);
   });
   const problems = gateProblems({
     text,
@@ -158,7 +136,7 @@ async function builtBinary(): Promise<string> {
     )
       return file;
   throw new UsageError(
-    `a go file is for one executable: found no ${name} beside this program or in dist, name it with --enforcing-binary`,
+    `a gate file is for one executable: found no ${name} beside this program or in dist, name it with --enforcing-binary`,
   );
 }
 
@@ -174,8 +152,13 @@ async function fileHash(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-function parseDuration(text: string): number {
-  const parsed = duration.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError(`expected ${parsed.error.issues[0]?.message}`);
+function hostsToSwap(only: readonly string[] | undefined, fleet: Fleet): ReadonlySet<string> | undefined {
+  if (only === undefined) return undefined;
+  const known = new Set([...fleet.services.values()].flatMap(({ hosts }) => hosts));
+  const unknown = only.filter((host) => !known.has(host));
+  if (unknown.length > 0)
+    throw new UsageError(
+      `--only: found ${unknown.join(', ')}, expected hosts of the fleet: ${[...known].join(', ')}`,
+    );
+  return new Set(only);
 }

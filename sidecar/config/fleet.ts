@@ -30,7 +30,7 @@ export interface FleetService {
 /** A snapshot of fleet.yaml. */
 export interface Fleet {
   readonly services: ReadonlyMap<string, FleetService>;
-  /** SHA-256 of the file, hex: what `/status` shows and the go file pins. */
+  /** SHA-256 of the file, hex: what `/status` shows and the gate file pins. */
   readonly hash: string;
 }
 

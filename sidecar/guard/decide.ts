@@ -9,7 +9,7 @@ export interface GuardState {
 
 export interface Swap {
   readonly sinceMs: number;
-  /** Which go file allowed it. */
+  /** Which gate file allowed it. */
   readonly gate: string;
   /** Whether the enforcing binary has been ready since. */
   readonly ready: boolean;
@@ -80,7 +80,7 @@ export function decide(state: GuardState, look: Look, nowMs: number, settings: S
   return (isWell(look) ? well : unwell)(next, swap, look, nowMs, settings);
 }
 
-/** A swap begins when enforcing is first seen, or seen with another go file; it ends with the logging binary. */
+/** A swap begins when enforcing is first seen, or seen with another gate file; it ends with the logging binary. */
 function swapOf({ swap }: GuardState, look: Look, nowMs: number): Swap | undefined {
   const enforcing =
     look.status === undefined

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load.ts';
 
-/** The part of a go file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */
+/** The part of a gate file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */
 const schema = z.object({
   seen: z.array(z.object({ caller: z.string(), callee: z.string(), method: z.string(), path: z.string() })),
   skew: z
@@ -47,7 +47,7 @@ export class GatedReport {
   }
 }
 
-/** @throws {ConfigError} when there is no such file, or it is no go file */
+/** @throws {ConfigError} when there is no such file, or it is no gate file */
 export async function loadGatedReport(file: string): Promise<GatedReport> {
   const fault = (found: string, cause: unknown) =>
     new ConfigError(
@@ -58,7 +58,7 @@ export async function loadGatedReport(file: string): Promise<GatedReport> {
           column: 0,
           path: '',
           found,
-          expected: 'a go file made by countersign report --gate',
+          expected: 'a gate file made by countersign report --gate',
         },
       ],
       { cause },

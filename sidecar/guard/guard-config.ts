@@ -35,8 +35,8 @@ const commands = z.strictObject({
 /** guard.yaml. Durations come out in milliseconds. */
 export const guardConfigSchema = z.strictObject({
   admin: socketAddress.prefault('127.0.0.1:15000'),
-  /** The go file that allowed the swap. */
-  gated: z.string({ error: 'the go file that allowed the swap to enforcing' }).min(1),
+  /** The gate file that allowed the swap. */
+  gated: z.string({ error: 'the gate file that allowed the swap to enforcing' }).min(1),
   state: z.string().min(1).default('/var/lib/countersign-guard'),
   bake: duration.default(24 * 3_600_000),
   poll: duration

@@ -48,7 +48,7 @@ export class Guard {
     this.#alarms = new Alarms({ logger, host, metrics: config.metrics, webhook: config.webhook });
   }
 
-  /** @throws {import('../../config/load.ts').ConfigError} when there is no go file */
+  /** @throws {import('../../config/load.ts').ConfigError} when there is no gate file */
   static async open(options: GuardOptions): Promise<Guard> {
     const report = await loadGatedReport(options.config.gated);
     const file = new StateFile(options.config.state);
@@ -155,7 +155,7 @@ export class Guard {
     return [alarm];
   }
 
-  /** The go file of a later swap takes the place of this one's; a broken one does not. */
+  /** The gate file of a later swap takes the place of this one's; a broken one does not. */
   async #reload(): Promise<void> {
     try {
       const report = await loadGatedReport(this.#config.gated);
@@ -163,7 +163,7 @@ export class Guard {
     } catch (err) {
       this.#logger.error(
         { event: 'gate-unreadable', err },
-        'the go file cannot be read: going by the one before',
+        'the gate file cannot be read: going by the one before',
       );
     }
   }

@@ -37,7 +37,7 @@ const mostProblems = 100;
 /** A compiled snapshot of authorization.yaml. */
 export class Matrix {
   readonly services: ReadonlyMap<string, ServiceRules>;
-  /** SHA-256 of the file, hex: what `/status` shows and the go file pins. */
+  /** SHA-256 of the file, hex: what `/status` shows and the gate file pins. */
   readonly hash: string;
 
   constructor(services: ReadonlyMap<string, ServiceRules>, hash: string) {

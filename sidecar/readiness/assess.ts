@@ -1,6 +1,7 @@
 import type { Fleet } from '../config/fleet.ts';
 import type { Matrix } from '../policy/matrix.ts';
 import type { HostState } from '../telemetry/documents.ts';
+import { requiredLoggingMs } from './evidence.ts';
 import type { Intended } from './intended.ts';
 import { keysInPlace, type PairKeys } from './keys-in-place.ts';
 import {
@@ -35,8 +36,8 @@ export interface ReadinessInput {
   readonly matrix: Matrix;
   readonly intended: readonly Intended[];
   readonly appPorts: readonly AppPort[];
-  /** The time that every sidecar must have logged for, and that must have passed without an unexplained denial. */
-  readonly minLoggingMs: number;
+  /** The hosts that are to be swapped; undefined for all. */
+  readonly hosts?: ReadonlySet<string> | undefined;
   readonly nowMs: number;
 }
 
@@ -44,7 +45,9 @@ export interface ReadinessInput {
 export interface Readiness {
   readonly ready: boolean;
   readonly time: string;
-  readonly min_logging_seconds: number;
+  readonly required_logging_seconds: number;
+  /** Refusals last seen before then are settled: every sidecar has logged for the required time since. */
+  readonly evidence_since: string | null;
   readonly matrix: string;
   readonly fleet: string;
   readonly sidecars: readonly SidecarState[];
@@ -64,10 +67,11 @@ export interface Readiness {
 
 /** Weighs up what the sidecars recorded. Pure: everything comes in with `input`. */
 export function assess(input: ReadinessInput): Readiness {
-  const { states, fleet, matrix, minLoggingMs, nowMs } = input;
+  const { states, fleet, matrix, hosts, nowMs } = input;
   const rows = inboundRows(states);
-  const { sidecars, blockers } = sidecarStates(states, fleet, matrix, minLoggingMs, nowMs);
-  const { refusals, mended } = replay(rows, states, matrix, input.intended, nowMs - minLoggingMs);
+  const { sidecars, blockers } = sidecarStates(states, { fleet, matrix, hosts, nowMs });
+  const sinceMs = evidenceSince(sidecars);
+  const { refusals, mended } = replay(rows, states, matrix, input.intended, sinceMs);
   const keys = keysInPlace(states, matrix, nowMs);
   const skew = pairSkew(states);
 
@@ -89,7 +93,8 @@ export function assess(input: ReadinessInput): Readiness {
   return {
     ready: blockers.length === 0,
     time: new Date(nowMs).toISOString(),
-    min_logging_seconds: minLoggingMs / 1000,
+    required_logging_seconds: requiredLoggingMs / 1000,
+    evidence_since: Number.isFinite(sinceMs) ? new Date(sinceMs).toISOString() : null,
     matrix: matrix.hash,
     fleet: fleet.hash,
     sidecars,
@@ -103,6 +108,16 @@ export function assess(input: ReadinessInput): Readiness {
     blockers,
     warnings: warnings(states, skew, sidecars),
   };
+}
+
+/** The start of the shortest time in which every sidecar to be swapped has logged long enough; all time when one has not. */
+function evidenceSince(sidecars: readonly SidecarState[]): number {
+  const starts = sidecars
+    .filter(({ to_swap }) => to_swap)
+    .map(({ evidence_since }) =>
+      evidence_since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(evidence_since),
+    );
+  return starts.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...starts);
 }
 
 function warnings(

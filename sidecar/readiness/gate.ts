@@ -1,17 +1,21 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
-import type { HostState } from '../telemetry/documents.ts';
+import type { Matrix } from '../policy/matrix.ts';
+import type { HostState, StatusDocument } from '../telemetry/documents.ts';
 import type { Readiness } from './assess.ts';
+import { rejudge } from './rejudge.ts';
+import type { SidecarState } from './sidecars.ts';
 
-/** What the MAC is for: a key that signs go files signs nothing else. */
-export const gatePurpose = 'countersign gate 1';
-/** A go file is good for a day at most. */
-export const longestGateMs = 24 * 3600 * 1000;
+/** What the MAC is for: a key that signs gate files signs nothing else. */
+export const gatePurpose = 'countersign gate 2';
+/** A gate file is good for a day. */
+export const gateGoodForMs = 24 * 3600 * 1000;
 
 const text = z.string().min(1);
+const count = z.int().min(0);
 const time = z.iso.datetime({ error: 'a time in UTC' });
 
-/** A go file: what was found ready, on what evidence, until when. */
+/** A gate file: what was found ready, on what evidence, until when. */
 export const gateSchema = z.strictObject({
   purpose: z.literal(gatePurpose),
   created: time,
@@ -24,11 +28,20 @@ export const gateSchema = z.strictObject({
     z.strictObject({
       service: text,
       host: text,
+      /** Seconds of logging that it was found ready on. */
+      logging_seconds: z.number().min(0),
+      gathered_at: time,
       /** Callee to the key id that it signs with. */
       outbound: z.record(z.string(), z.string()),
       /** Caller to the key ids that it accepts. */
       inbound: z.record(z.string(), z.array(z.string())),
     }),
+  ),
+  /** Recorded inbound calls of each pair; caller `unknown` where none was proven. */
+  calls: z.array(z.strictObject({ caller: text, callee: text, calls: count, allowed: count })),
+  /** Calls over the sealed hop, by the hosts of both ends. */
+  sealed: z.array(
+    z.strictObject({ caller: text, caller_host: text, callee: text, callee_host: text, calls: count }),
   ),
   /** Calls that were allowed and seen: only failures of these can mean that enforcing broke something. */
   seen: z.array(z.strictObject({ caller: text, callee: text, method: text, path: text })),
@@ -46,24 +59,25 @@ export interface GateInput {
   readonly states: readonly HostState[];
   readonly enforcing: readonly string[];
   readonly key: Uint8Array;
-  /** How long the file is good for, in milliseconds; at most 24 h. */
-  readonly goodForMs: number;
+  readonly matrix: Matrix;
   readonly nowMs: number;
 }
 
-/** Makes a go file of a report that says ready. */
+/** Makes a gate file of a report that says ready. */
 export function makeGate(input: GateInput): Gate {
   const { readiness, states, enforcing, key, nowMs } = input;
-  if (!readiness.ready) throw new RangeError('a go file is made of a report that says ready');
+  if (!readiness.ready) throw new RangeError('a gate file is made of a report that says ready');
   const body: Omit<Gate, 'mac'> = {
     purpose: gatePurpose,
     created: new Date(nowMs).toISOString(),
-    expires: new Date(nowMs + Math.min(input.goodForMs, longestGateMs)).toISOString(),
+    expires: new Date(nowMs + gateGoodForMs).toISOString(),
     matrix: readiness.matrix,
     fleet: readiness.fleet,
     enforcing: [...enforcing],
-    sidecars: states.flatMap(({ status }) => (status === undefined ? [] : [loadedBy(status)])),
-    seen: allowedAndSeen(states),
+    sidecars: readiness.sidecars.flatMap((sidecar) => (sidecar.to_swap ? [pinned(sidecar, states)] : [])),
+    calls: readiness.pairs.map(({ caller, callee, calls, allowed }) => ({ caller, callee, calls, allowed })),
+    sealed: [],
+    seen: allowedAndSeen(states, input.matrix),
     skew: readiness.skew.map(({ caller, callee, min_seconds, max_seconds }) => ({
       caller,
       callee,
@@ -74,7 +88,7 @@ export function makeGate(input: GateInput): Gate {
   return { ...body, mac: macOf(body, key) };
 }
 
-/** The MAC of a go file, over all of it but `mac`, with the keys of every object in order. */
+/** The MAC of a gate file, over all of it but `mac`, with the keys of every object in order. */
 export function macOf(body: Omit<Gate, 'mac'>, key: Uint8Array): string {
   return createHmac('sha256', key)
     .update(`${gatePurpose}\n${canonical(body)}`)
@@ -88,8 +102,16 @@ export function macHolds(gate: Gate, key: Uint8Array): boolean {
   return received.length === expected.length && timingSafeEqual(received, expected);
 }
 
-/** What one sidecar has loaded, in the form in which the go file pins it. */
-export function loadedBy(status: NonNullable<HostState['status']>): Gate['sidecars'][number] {
+function pinned(sidecar: SidecarState, states: readonly HostState[]): Gate['sidecars'][number] {
+  const status = states.find(({ from }) => from === sidecar.from)?.status as StatusDocument;
+  const { logging_seconds } = sidecar;
+  return { ...loadedBy(status), logging_seconds, gathered_at: status.gathered_at as string };
+}
+
+/** What one sidecar has loaded, in the form in which the gate file pins it. */
+export function loadedBy(
+  status: StatusDocument,
+): Pick<Gate['sidecars'][number], 'service' | 'host' | 'outbound' | 'inbound'> {
   return {
     service: status.service,
     host: status.host,
@@ -105,10 +127,12 @@ export function loadedBy(status: NonNullable<HostState['status']>): Gate['sideca
   };
 }
 
-function allowedAndSeen(states: readonly HostState[]): Gate['seen'] {
+/** What was allowed when it was called, and is by the matrix that is to be enforced. */
+function allowedAndSeen(states: readonly HostState[], matrix: Matrix): Gate['seen'] {
   const seen = new Map<string, Gate['seen'][number]>();
   for (const row of states.flatMap(({ observed }) => observed?.observations ?? [])) {
     if (row.direction !== 'inbound' || row.verdict !== 'allowed' || row.caller === undefined) continue;
+    if (rejudge(row, matrix.of(row.callee))?.allowed !== true) continue;
     const { caller, callee, method, path } = row;
     seen.set(`${caller}\n${callee}\n${method}\n${path}`, { caller, callee, method, path });
   }

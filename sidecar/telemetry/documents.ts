@@ -13,10 +13,13 @@ const optionalText = z
   .string()
   .nullish()
   .transform((text) => text ?? undefined);
+/** When the document was read from the sidecar, by the sidecar's clock; a file without it is no evidence of now. */
+const gatheredAt = time.optional();
 const component = z.object({ component: z.string(), hash: z.string() });
 
 /** `/denials`: newest first. Times are RFC 3339. */
 export const denialsSchema = z.object({
+  gathered_at: gatheredAt,
   denials: z.array(
     z.object({
       request_id: z.string(),
@@ -59,8 +62,9 @@ export const denialsSchema = z.object({
 export const observedSchema = z.object({
   since: time,
   phase,
-  /** Seconds that a sidecar was up and recorded, by phase; gaps between runs do not count. */
-  recorded_seconds: z.object({ logging: z.number().min(0), enforcing: z.number().min(0) }).optional(),
+  gathered_at: gatheredAt,
+  /** When a sidecar ran and recorded, oldest first; in the gaps none ran. */
+  recorded: z.array(z.object({ phase, from: time, to: time })).default([]),
   observations: z.array(
     z.object({
       direction,
@@ -103,6 +107,7 @@ export const observedSchema = z.object({
 
 /** `/status`. */
 export const statusSchema = z.object({
+  gathered_at: gatheredAt,
   service: z.string(),
   /** This host, as fleet.yaml writes it. */
   host: z.string(),
@@ -140,6 +145,11 @@ export interface HostState {
 /** RFC 3339 in UTC. */
 export function timeText(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/** A document as it leaves the sidecar: with the time of now. */
+export function gathered<T extends object>(document: T): T & { readonly gathered_at: string } {
+  return { ...document, gathered_at: timeText(Date.now()) };
 }
 
 /** The body of `/denials`. */

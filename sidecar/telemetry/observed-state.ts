@@ -1,5 +1,6 @@
 import { type ObservedDocument, observation, type Phase, timeText } from './documents.ts';
 import { type ObservedRow, rowKey } from './observed-table.ts';
+import { addSpans, type RecordedSpan, spansDocument, spansOf } from './recorded-spans.ts';
 
 /** Rows that observed.json holds at most; those not seen for the longest time go first. */
 export const mostObservations = 5000;
@@ -8,7 +9,8 @@ const forgottenAfterMs = 90 * 24 * 3600 * 1000;
 /** What `/observed` tells, in the form in which it is added up: times in milliseconds since the epoch. */
 export interface ObservedState {
   readonly sinceMs: number;
-  readonly recordedSeconds: Readonly<Record<Phase, number>>;
+  /** Oldest first. */
+  readonly recorded: readonly RecordedSpan[];
   readonly rows: readonly ObservedRow[];
   readonly skew: ObservedDocument['skew'];
   /** By key id. */
@@ -19,7 +21,7 @@ export interface ObservedState {
 export function emptyState(nowMs: number): ObservedState {
   return {
     sinceMs: nowMs,
-    recordedSeconds: { logging: 0, enforcing: 0 },
+    recorded: [],
     rows: [],
     skew: [],
     keysFirstSeen: {},
@@ -30,7 +32,7 @@ export function emptyState(nowMs: number): ObservedState {
 export function stateOf(document: ObservedDocument): ObservedState {
   return {
     sinceMs: Date.parse(document.since),
-    recordedSeconds: document.recorded_seconds ?? { logging: 0, enforcing: 0 },
+    recorded: spansOf(document.recorded),
     rows: document.observations.map((row) => {
       const { first, last, example = row.path } = row;
       return { ...row, example, first: Date.parse(first), last: Date.parse(last) } as ObservedRow;
@@ -46,7 +48,7 @@ export function documentHead(state: ObservedState, phase: Phase): Omit<ObservedD
   return {
     since: timeText(state.sinceMs),
     phase,
-    recorded_seconds: { ...state.recordedSeconds },
+    recorded: spansDocument(state.recorded),
     skew: state.skew,
     keys_first_seen: { ...state.keysFirstSeen },
     overflow: state.overflow,
@@ -69,10 +71,7 @@ export function addStates(one: ObservedState, two: ObservedState, nowMs: number)
   const { kept, lost } = newest([...rows.values()]);
   return {
     sinceMs: Math.min(one.sinceMs, two.sinceMs),
-    recordedSeconds: {
-      logging: one.recordedSeconds.logging + two.recordedSeconds.logging,
-      enforcing: one.recordedSeconds.enforcing + two.recordedSeconds.enforcing,
-    },
+    recorded: addSpans(one.recorded, two.recorded, nowMs),
     rows: kept,
     skew: addSkew(one.skew, two.skew),
     keysFirstSeen: { ...two.keysFirstSeen, ...one.keysFirstSeen },
@@ -85,7 +84,7 @@ export function subtractStates(now: ObservedState, then: ObservedState): Observe
   const before = new Map(then.rows.map((row) => [rowKey(row), row.count]));
   return {
     ...now,
-    recordedSeconds: { logging: 0, enforcing: 0 },
+    recorded: [],
     rows: now.rows
       .map((row) => ({ ...row, count: row.count - (before.get(rowKey(row)) ?? 0) }))
       .filter((row) => row.count > 0),

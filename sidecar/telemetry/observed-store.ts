@@ -152,10 +152,9 @@ export class ObservedStore {
   }
 
   #live(snapshot: TelemetrySnapshot): ObservedState {
-    const seconds = Math.max(0, this.#now() - this.#startedAtMs) / 1000;
     return {
       sinceMs: this.#startedAtMs,
-      recordedSeconds: { logging: 0, enforcing: 0, [this.#phase]: seconds },
+      recorded: [{ phase: this.#phase, fromMs: this.#startedAtMs, toMs: this.#now() }],
       rows: snapshot.rows,
       skew: skewOf(snapshot),
       keysFirstSeen: {},

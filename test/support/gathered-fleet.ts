@@ -44,6 +44,16 @@ export function observedRow(changes: Partial<Row> = {}): Row {
   };
 }
 
+/** Logging without a gap, until as many hours ago. */
+export function loggedSpan(hours: number, untilHoursAgo = 0): ObservedDocument['recorded'][number] {
+  const to = Date.now() - untilHoursAgo * hour;
+  return {
+    phase: 'logging',
+    from: new Date(to - hours * hour).toISOString(),
+    to: new Date(to).toISOString(),
+  };
+}
+
 export interface GatheredFleet {
   readonly folder: string;
   readonly fleet: string;
@@ -101,6 +111,7 @@ function says(
 ): GatheredFleet['npuWorker'] {
   return {
     status: {
+      gathered_at: new Date().toISOString(),
       service,
       host,
       phase: 'logging',
@@ -117,7 +128,8 @@ function says(
     observed: {
       since: new Date(Date.now() - 26 * hour).toISOString(),
       phase: 'logging',
-      recorded_seconds: { logging: 25 * 3600, enforcing: 0 },
+      gathered_at: new Date().toISOString(),
+      recorded: [loggedSpan(25)],
       observations,
       skew: [],
       keys_first_seen: {},

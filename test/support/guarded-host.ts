@@ -7,7 +7,7 @@ import { deniedRecord } from './call-record.ts';
 import { adminThatSaw } from './observed-fleet.ts';
 import { tempFolder } from './temp-folder.ts';
 
-/** The callers whose calls the go file of `guardedHost` has seen. */
+/** The callers whose calls the gate file of `guardedHost` has seen. */
 export const callers = ['main-backend', 'ai-stack'];
 export const seen = callers.map((caller) => ({
   caller,
@@ -16,7 +16,7 @@ export const seen = callers.map((caller) => ({
   path: '/api/status/*',
 }));
 
-/** A go file, a real admin listener, and two services that are one file: there, the logging one serves. */
+/** A gate file, a real admin listener, and two services that are one file: there, the logging one serves. */
 export async function guardedHost(t: Test) {
   const dir = await tempFolder(t);
   await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew: [] }));

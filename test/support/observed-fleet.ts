@@ -40,6 +40,7 @@ export async function adminThatSaw(
       observed: (snapshot) => ({
         since: '2026-11-23T00:00:00.000Z',
         phase: 'logging',
+        recorded: [],
         observations: snapshot.rows.map(observation),
         skew: [],
         keys_first_seen: {},

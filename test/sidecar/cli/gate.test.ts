@@ -50,7 +50,7 @@ async function verify(fleet: GatedFleet, ...args: string[]): Promise<Ran> {
 }
 
 /** The same check without a process. */
-async function problemsOf(fleet: GatedFleet): Promise<string[]> {
+async function problemsOf(fleet: GatedFleet, nowMs = Date.now()): Promise<string[]> {
   const binary = createHash('sha256')
     .update(await readFile(fleet.binary))
     .digest('hex');
@@ -59,17 +59,17 @@ async function problemsOf(fleet: GatedFleet): Promise<string[]> {
     key: await readGateKey(fleet.key),
     enforcing: [binary],
     states: await readFrom([fleet.hosts]),
-    nowMs: Date.now(),
+    nowMs,
   });
 }
 
-t.test('a go file holds the evidence, and the sidecars are checked against it', async (t) => {
+t.test('a gate file holds the evidence, and the sidecars are checked against it', async (t) => {
   const fleet = await gated(t);
   const made = await make(fleet);
   t.equal(made.code, 0, made.stdout + made.stderr);
   const gate = JSON.parse(await readFile(fleet.gate, 'utf8'));
   t.match(gate, {
-    purpose: 'countersign gate 1',
+    purpose: 'countersign gate 2',
     matrix: fleet.npuWorker.status.matrix,
     fleet: fleet.npuWorker.status.fleet,
     sidecars: [
@@ -86,7 +86,7 @@ t.test('a go file holds the evidence, and the sidecars are checked against it', 
   t.match(verified.stdout, /gate\.json: go\n/);
 });
 
-t.test('a fleet that is not ready gets no go file', async (t) => {
+t.test('a fleet that is not ready gets no gate file', async (t) => {
   const fleet = await gated(t);
   fleet.npuWorker.observed.observations.push(
     observedRow({ method: 'PUT', verdict: 'denied', reason: 'not-authorized' }),
@@ -96,7 +96,7 @@ t.test('a fleet that is not ready gets no go file', async (t) => {
   await t.rejects(stat(fleet.gate), { code: 'ENOENT' });
 });
 
-t.test('any change to a go file is found', async (t) => {
+t.test('any change to a gate file is found', async (t) => {
   const fleet = await gated(t);
   await make(fleet);
   const gate = JSON.parse(await readFile(fleet.gate, 'utf8'));
@@ -104,7 +104,7 @@ t.test('any change to a go file is found', async (t) => {
     ['a later expiry', { expires: new Date(Date.parse(gate.expires) + 1000).toISOString() }],
     ['another call', { seen: [...gate.seen, { caller: 'a', callee: 'b', method: 'GET', path: '/' }] }],
     ['another binary', { enforcing: ['0'.repeat(64)] }],
-    ['another purpose', { purpose: 'countersign gate 2' }],
+    ['another purpose', { purpose: 'countersign gate 1' }],
     ['a field more', { extra: true }],
     ['no MAC', { mac: '' }],
   ];
@@ -118,7 +118,7 @@ t.test('any change to a go file is found', async (t) => {
   t.match(await verify(fleet), { code: 1, stdout: /the MAC does not match/ });
 });
 
-t.test('a go file is for one state of the fleet and one executable', async (t) => {
+t.test('a gate file is for one state of the fleet and one executable', async (t) => {
   const fleet = await gated(t);
   await make(fleet);
   const { npuWorker, mainBackend } = fleet;
@@ -147,11 +147,46 @@ t.test('a go file is for one state of the fleet and one executable', async (t) =
   t.match(await verify(fleet), { code: 1, stdout: /the enforcing executable is/ });
 });
 
-t.test('a go file ends, within a day', async (t) => {
+t.test('a gate file ends after a day, and each wave reads its hosts again', async (t) => {
   const fleet = await gated(t);
-  t.equal((await make(fleet, '--gate-duration', '25h')).code, 64);
-  t.equal((await make(fleet, '--gate-duration', '1ms')).code, 0);
-  t.match(await verify(fleet), { code: 1, stdout: /the file expired at/ });
+  await make(fleet);
+  const hour = 3_600_000;
+  const made = Date.parse(JSON.parse(await readFile(fleet.gate, 'utf8')).created);
+  t.match(await problemsOf(fleet, made + 24 * hour), [
+    /the file expired at/,
+    /main-backend .*its status was gathered 1440 min ago/,
+    /npu-worker .*its status was gathered/,
+  ]);
+  const status = { gathered_at: new Date(made + 23 * hour).toISOString() };
+  Object.assign(fleet.mainBackend.status, status);
+  Object.assign(fleet.npuWorker.status, status);
+  await fleet.write();
+  t.same(await problemsOf(fleet, made + 23 * hour), []);
+});
+
+t.test('a gate file allows no more than what was reported on', async (t) => {
+  const fleet = await gated(t);
+  // A rule that is gone by now: what it allowed does not count as seen.
+  fleet.npuWorker.observed.observations.push(
+    observedRow({
+      path: '/api/old',
+      example: '/api/old',
+      last: new Date(Date.now() - 26 * 3_600_000).toISOString(),
+    }),
+  );
+  fleet.mainBackend.status.phase = 'enforcing';
+  fleet.mainBackend.observed.phase = 'enforcing';
+  t.equal((await make(fleet, '--only', '127.0.0.2')).code, 0);
+  const gate = JSON.parse(await readFile(fleet.gate, 'utf8'));
+  t.same(
+    gate.seen.map(({ path }: { path: string }) => path),
+    ['/api/status/*'],
+  );
+  t.same(gate.calls, [{ caller: 'main-backend', callee: 'npu-worker', calls: 20, allowed: 20 }]);
+  t.equal(gate.sidecars.length, 1);
+  t.match(gate.sidecars[0], { host: '127.0.0.2', gathered_at: fleet.npuWorker.status.gathered_at as string });
+  t.ok(gate.sidecars[0].logging_seconds >= 24 * 3600);
+  t.match(await problemsOf(fleet), [/main-backend on 127\.0\.0\.1 was not part of the report/]);
 });
 
 t.test('the key must be private, and is not made by a check', async (t) => {

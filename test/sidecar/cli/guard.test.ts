@@ -41,7 +41,7 @@ t.test('bad configuration is told with its place, and nothing starts', async (t)
   t.match(ran.stderr, /guard\.yaml:3:23: commands\.rollback: found "systemctl start x"/);
   t.match(await runCountersign(['guard', '--gated', join(dir, 'none.json')]), {
     code: 78,
-    stderr: /go file/,
+    stderr: /gate file/,
   });
   t.equal((await runCountersign(['guard'])).code, 64);
   t.equal((await runCountersign(['guard', '--gated', 'x', '--bake', 'long'])).code, 64);

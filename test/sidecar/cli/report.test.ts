@@ -8,7 +8,7 @@ import { loadFleet } from '../../../sidecar/config/fleet.ts';
 import { readFrom } from '../../../sidecar/fleet-reader/from.ts';
 import { loadMatrix } from '../../../sidecar/policy/matrix.ts';
 import { assess, type Readiness } from '../../../sidecar/readiness/assess.ts';
-import { type GatheredFleet, gatheredFleet, observedRow } from '../../support/gathered-fleet.ts';
+import { type GatheredFleet, gatheredFleet, loggedSpan, observedRow } from '../../support/gathered-fleet.ts';
 import { type Ran, runCountersign } from '../../support/run-countersign.ts';
 
 async function report(fleet: GatheredFleet, ...args: string[]): Promise<Ran> {
@@ -35,7 +35,6 @@ async function assessed(fleet: GatheredFleet): Promise<Readiness> {
     matrix: await loadMatrix(fleet.authorization, loaded),
     intended: [],
     appPorts: await probeAppPorts(loaded, states),
-    minLoggingMs: 24 * 3_600_000,
     nowMs: Date.now(),
   });
 }
@@ -71,9 +70,9 @@ t.test('says no, and why, when something is missing', async (t) => {
     [
       'too short a time',
       ({ npuWorker }) => {
-        npuWorker.observed.recorded_seconds = { logging: 3600, enforcing: 0 };
+        npuWorker.observed.recorded = [loggedSpan(1)];
       },
-      /npu-worker on 127\.0\.0\.2 has logged for 60\.0 min; 24\.0 h are wanted/,
+      /npu-worker on 127\.0\.0\.2 has logged for 60\.0 min of the last seven days; 24\.0 h are required/,
     ],
     [
       'a call without a rule',
@@ -196,12 +195,103 @@ t.test('what is explained is in nobody’s way', async (t) => {
   t.match(bad.stderr, /intended\.yaml:2:\d+: intended\.0\.request: found "GET metrics"/);
 });
 
-t.test('a shorter time can be asked for', async (t) => {
+t.test('the time that must be logged is a rule, not an option', async (t) => {
   const fleet = await gatheredFleet(t);
-  fleet.npuWorker.observed.recorded_seconds = { logging: 31, enforcing: 0 };
-  t.equal((await report(fleet, '--min-duration', '30s')).code, 0);
-  t.equal((await report(fleet, '--min-duration', '32s')).code, 1);
-  t.equal((await report(fleet, '--min-duration', '32')).code, 64);
+  fleet.npuWorker.observed.recorded = [loggedSpan(23)];
+  for (const option of ['--min-duration', '--gate-duration'])
+    t.match(await report(fleet, option, '1s'), { code: 64, stderr: /unknown option/ });
+  t.equal((await report(fleet)).code, 1);
+});
+
+t.test('only what logged lately, and is told of now, is evidence', async (t) => {
+  const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+  const cases: [string, (npuWorker: GatheredFleet['npuWorker']) => void, RegExp | undefined][] = [
+    [
+      'status of 18 minutes ago',
+      ({ status }) => Object.assign(status, { gathered_at: ago(18) }),
+      /its status was gathered 18 min ago; expected 15 min at most/,
+    ],
+    [
+      'observations of 18 minutes ago',
+      ({ observed }) => Object.assign(observed, { gathered_at: ago(18) }),
+      /its observed was gathered 18 min ago/,
+    ],
+    ['14 minutes ago', ({ status }) => Object.assign(status, { gathered_at: ago(14) }), undefined],
+    [
+      'tomorrow',
+      ({ status }) => Object.assign(status, { gathered_at: ago(-60) }),
+      /its status was gathered in the future/,
+    ],
+    ['no time', ({ status }) => delete status.gathered_at, /its status does not say when it was gathered/],
+    [
+      'another phase',
+      ({ status, observed }) => {
+        status.phase = 'enforcing';
+        observed.phase = 'enforcing';
+      },
+      /npu-worker on 127\.0\.0\.2 runs the enforcing binary; only a sidecar that logs/,
+    ],
+    [
+      'two phases',
+      ({ observed }) => Object.assign(observed, { phase: 'enforcing' }),
+      /its status is of the logging phase, its observed of the enforcing phase/,
+    ],
+    [
+      'a day of logging eight days ago',
+      ({ observed }) => Object.assign(observed, { recorded: [loggedSpan(30, 8 * 24), loggedSpan(1)] }),
+      /has logged for 60\.0 min of the last seven days/,
+    ],
+    [
+      'a day of logging in three parts',
+      ({ observed }) =>
+        Object.assign(observed, { recorded: [loggedSpan(12, 60), loggedSpan(8, 30), loggedSpan(5)] }),
+      undefined,
+    ],
+    [
+      'the same hours twice',
+      ({ observed }) => Object.assign(observed, { recorded: [loggedSpan(13), loggedSpan(13)] }),
+      /has logged for 1[23]\.\d h/,
+    ],
+  ];
+  for (const [name, change, expected] of cases) {
+    const fleet = await gatheredFleet(t);
+    change(fleet.npuWorker);
+    const { ready, blockers } = await assessed(fleet);
+    t.equal(ready, expected === undefined, `${name}: ${blockers.join('; ')}`);
+    if (expected !== undefined) t.match(blockers.join('\n'), expected, name);
+  }
+});
+
+t.test('a refusal is settled only when the required time was logged since', async (t) => {
+  const fleet = await gatheredFleet(t);
+  const { observed } = fleet.npuWorker;
+  observed.recorded = [loggedSpan(20, 30), loggedSpan(10)];
+  observed.observations.push(
+    observedRow({
+      caller: undefined,
+      claimed: 'main-backend',
+      verdict: 'denied',
+      reason: 'missing-signature',
+      count: 5000,
+      last: new Date(Date.now() - 32 * 3_600_000).toISOString(),
+    }),
+  );
+  t.match(
+    (await assessed(fleet)).blockers,
+    [/5000 recorded calls of 1 kinds would be refused/],
+    'it came 12 logged hours ago',
+  );
+  observed.recorded = [loggedSpan(31)];
+  t.equal((await assessed(fleet)).ready, true);
+});
+
+t.test('hosts that enforce already do not keep the others waiting', async (t) => {
+  const fleet = await gatheredFleet(t);
+  for (const document of [fleet.mainBackend.status, fleet.mainBackend.observed]) document.phase = 'enforcing';
+  fleet.mainBackend.observed.recorded = [];
+  t.equal((await report(fleet)).code, 1);
+  t.equal((await report(fleet, '--only', '127.0.0.2')).code, 0);
+  t.match(await report(fleet, '--only', '127.0.0.3'), { code: 64, stderr: /expected hosts of the fleet/ });
 });
 
 t.test('tries to reach every app past its sidecar', async (t) => {

@@ -27,7 +27,7 @@ t.test('nothing happens while the logging binary serves', async (t) => {
   t.equal(act(freshState, look({ status: undefined, metrics: false, enforcingWanted: false })), undefined);
 });
 
-t.test('a swap is watched from when it is seen, and a new go file begins a new one', async (t) => {
+t.test('a swap is watched from when it is seen, and a new gate file begins a new one', async (t) => {
   const first = decide(freshState, look(), 5000, settings).state;
   t.strictSame(first.swap, { sinceMs: 5000, gate: 'g1', ready: true });
   t.strictSame(decide(first, look(), 9000, settings).state, first);

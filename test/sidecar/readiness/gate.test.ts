@@ -9,17 +9,28 @@ const now = Date.parse('2026-11-23T12:00:00Z');
 
 function gate(changes: Partial<Gate> = {}): Gate {
   const body = {
-    purpose: gatePurpose,
+    purpose: gatePurpose as typeof gatePurpose,
     created: new Date(now - hour).toISOString(),
     expires: new Date(now + hour).toISOString(),
     matrix: 'm',
     fleet: 'f',
     enforcing: ['e'],
-    sidecars: [{ service: 'a', host: '127.0.0.1', outbound: { b: 'a/1' }, inbound: { b: ['b/1'] } }],
+    sidecars: [
+      {
+        service: 'a',
+        host: '127.0.0.1',
+        logging_seconds: 90_000,
+        gathered_at: new Date(now - hour).toISOString(),
+        outbound: { b: 'a/1' },
+        inbound: { b: ['b/1'] },
+      },
+    ],
+    calls: [{ caller: 'b', callee: 'a', calls: 7, allowed: 7 }],
+    sealed: [],
     seen: [{ caller: 'b', callee: 'a', method: 'GET', path: '/x/*' }],
     skew: [],
     ...changes,
-  } as const satisfies Omit<Gate, 'mac'>;
+  } satisfies Omit<Gate, 'mac'>;
   return { ...body, mac: macOf(body, key) };
 }
 
@@ -42,7 +53,7 @@ t.test('no change of a single character passes', async (t) => {
   );
 });
 
-t.test('any text is a go file or is told why not, never a fault', async (t) => {
+t.test('any text is a gate file or is told why not, never a fault', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.json(), fc.string()), (text) => check(text).length > 0));
   t.pass();
 });

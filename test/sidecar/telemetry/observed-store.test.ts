@@ -47,7 +47,10 @@ t.test('counts, first calls and since survive a restart and a change of phase', 
   t.match(two.store.document(two.telemetry.snapshot()), {
     since: '2026-11-23T00:00:00.000Z',
     phase: 'enforcing',
-    recorded_seconds: { logging: 3600, enforcing: 7200 },
+    recorded: [
+      { phase: 'logging', from: '2026-11-23T00:00:00.000Z', to: '2026-11-23T01:00:00.000Z' },
+      { phase: 'enforcing', from: '2026-11-23T03:00:00.000Z', to: '2026-11-23T05:00:00.000Z' },
+    ],
     observations: [
       {
         caller: 'main-backend',
