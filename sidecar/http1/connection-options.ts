@@ -1,3 +1,4 @@
+import { foldedName, isIdentityName } from '../terms/field-names.ts';
 import { Remembered } from './remembered.ts';
 
 /** What a Connection field says (RFC 9110 §7.6.1). */
@@ -47,8 +48,8 @@ export function connectionOptions(value: string): ConnectionOptions {
   const keepAlive = names.delete('keep-alive');
   const upgrade = names.delete('upgrade');
   const endToEnd = [...names].find((name) => {
-    const plain = name.replaceAll('_', '-');
-    return covered.has(plain) || plain.startsWith('x-service-');
+    const folded = foldedName(name);
+    return covered.has(folded) || isIdentityName(folded);
   });
   const options = { close, keepAlive, upgrade, named: names.size > 0 ? names : undefined, endToEnd };
   remembered.set(value, options);

@@ -1,5 +1,4 @@
-import { disguisedId } from '../terms/field-names.ts';
-import { identify, isDisguised } from './field-identity.ts';
+import { identify } from './field-identity.ts';
 import { type FieldLines, mostFields, mostReceived } from './field-lines.ts';
 import { frameRequest } from './framing.ts';
 import {
@@ -173,29 +172,5 @@ function parse(
   if (sink.messages !== 1 || sink.complete !== 1)
     return { error, words: 'the head does not end where it seems to' };
   lines.text = memory.latin1Slice(at, at + end - start);
-  markDisguises(lines);
   return undefined;
-}
-
-function markDisguises(lines: FieldLines): void {
-  const { text, offsets } = lines;
-  let underscore = text.indexOf('_');
-  for (let i = 0; i < lines.fieldCount; i++) {
-    if (lines.ids[i] !== 0) continue;
-    const start = offsets[4 * i]!;
-    if (underscore >= 0 && underscore < start) underscore = text.indexOf('_', start);
-    const hasUnderscore = underscore >= 0 && underscore < offsets[4 * i + 1]!;
-    // Only X-Service-* and names with an underscore can be one; most heads have neither to look at.
-    if (!hasUnderscore && !startsAsOurs(text, start)) continue;
-    if (isDisguised(lines.name(i))) lines.ids[i] = disguisedId;
-  }
-}
-
-/** Whether a name starts with `x-s`, in any case. */
-function startsAsOurs(text: string, at: number): boolean {
-  return (
-    (text.charCodeAt(at) | 0x20) === 0x78 &&
-    text.charCodeAt(at + 1) === 0x2d &&
-    (text.charCodeAt(at + 2) | 0x20) === 0x73
-  );
 }

@@ -1,14 +1,15 @@
 import type { BodyGuard } from '../exchange/streamed-request.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
-import { fieldId, fieldNames } from '../terms/field-names.ts';
+import { fieldId, fieldNames, foldedName, isIdentityName } from '../terms/field-names.ts';
 import type { Refusal } from '../terms/refusal.ts';
 
 const known = new Set<string>(fieldNames);
 const ofStreamingForm = new Set<string>(streamingTrailers);
 
 /** Fields that say who calls or what was signed: no trailer may bring them in behind the check of the head. */
-const identity = /^(?:x-service-|signature$|signature-input$|content-digest$)/;
+const signatureFields = new Set(['signature', 'signature-input', 'content-digest']);
+const isIdentity = (folded: string) => signatureFields.has(folded) || isIdentityName(folded);
 
 /**
  * The refusal when a trailer section says who calls or what was signed.
@@ -21,7 +22,7 @@ export function refuseIdentity(
 ): Refusal | undefined {
   if (trailers === undefined) return undefined;
   for (const name of trailers.keys()) {
-    if (!identity.test(name.replaceAll('_', '-')) || (streaming && ofStreamingForm.has(name))) continue;
+    if (!isIdentity(foldedName(name)) || (streaming && ofStreamingForm.has(name))) continue;
     return {
       reason: 'malformed-request',
       detail: `The trailer section holds ${name}, which belongs in the head.`,
@@ -48,8 +49,8 @@ export class TrailerFilter implements BodyGuard {
     if (refusal !== undefined) return refusal;
     let lines = '';
     for (const [name, value] of trailers ?? []) {
-      const plain = name.replaceAll('_', '-');
-      if (!known.has(plain) && !identity.test(plain)) lines += `${name}: ${value}\r\n`;
+      const folded = foldedName(name);
+      if (!known.has(folded) && !isIdentity(folded)) lines += `${name}: ${value}\r\n`;
     }
     return lines;
   }

@@ -108,7 +108,7 @@ export function isIdentityName(folded: string): boolean {
 }
 
 /**
- * Number of names that are not known but must never reach an app: any other `X-Service-*`, and names that an app
- * which reads `_` as `-` (as CGI, WSGI and PHP do) takes for one of ours.
+ * Number of lines that are never passed on: identity fields that are not known ones, and names that only fold to a known
+ * one, so that a server in front of CGI takes them for it.
  */
 export const disguisedId = fieldNames.length;
