@@ -22,3 +22,15 @@ export function derivePairKey(root: Uint8Array, pair: PairName): Buffer {
   const info = `countersign/1\n${pair.caller}\n${pair.callee}\n${pair.host}\n${pair.generation}`;
   return Buffer.from(hkdfSync('sha256', root, Buffer.alloc(0), info, 32));
 }
+
+/**
+ * Derives the pre-shared key of the TLS connections between the two ends of a pair: HKDF-SHA256 (RFC 5869) with an
+ * empty salt and `info = "countersign/1\ntls-psk"`. The pair key itself signs and is never given to TLS (RFC 9257 §4).
+ *
+ * @param pairKey 32 bytes
+ * @returns 32 bytes
+ */
+export function deriveTlsPsk(pairKey: Uint8Array): Buffer {
+  if (pairKey.length !== 32) throw new RangeError(`a pair key has 32 bytes, this has ${pairKey.length}`);
+  return Buffer.from(hkdfSync('sha256', pairKey, Buffer.alloc(0), 'countersign/1\ntls-psk', 32));
+}

@@ -3,6 +3,7 @@ import { serviceName } from '../../config/units.ts';
 import { PairKey } from '../signature/hmac.ts';
 import type { InboundKey } from '../signature/verifier-keys.ts';
 import { keyId, splitKeyId } from '../terms/kid.ts';
+import { deriveTlsPsk } from './derive.ts';
 import { KeySourceError } from './errors.ts';
 import type { Keyring, OutboundKeys } from './keyring.ts';
 
@@ -89,16 +90,19 @@ export function parseKeyringFile(file: string, text: string): KeyringFile {
 export function toKeyring(file: KeyringFile): Keyring {
   const outbound = new Map<string, OutboundKeys>();
   for (const [callee, { kid, keys }] of Object.entries(file.outbound)) {
-    const byHost = Object.entries(keys).map(
-      ([host, key]) => [host, new PairKey(Buffer.from(key, 'base64'))] as const,
-    );
-    outbound.set(callee, { kid, keys: new Map(byHost) });
+    const secrets = Object.entries(keys).map(([host, key]) => [host, Buffer.from(key, 'base64')] as const);
+    outbound.set(callee, {
+      kid,
+      keys: new Map(secrets.map(([host, secret]) => [host, new PairKey(secret)])),
+      psks: new Map(secrets.map(([host, secret]) => [host, deriveTlsPsk(secret)])),
+    });
   }
   const inbound = new Map<string, InboundKey>();
   for (const [caller, keys] of Object.entries(file.inbound))
     for (const { kid, key, not_after } of keys) {
       const notAfterMs = not_after === undefined ? Number.POSITIVE_INFINITY : Date.parse(not_after);
-      inbound.set(kid, { kid, caller, key: new PairKey(Buffer.from(key, 'base64')), notAfterMs });
+      const secret = Buffer.from(key, 'base64');
+      inbound.set(kid, { kid, caller, key: new PairKey(secret), psk: deriveTlsPsk(secret), notAfterMs });
     }
   return { service: file.service, host: file.host, issue: file.issue, outbound, inbound };
 }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import t from 'tap';
-import { derivePairKey } from '../../../sidecar/keyring/derive.ts';
+import { derivePairKey, deriveTlsPsk } from '../../../sidecar/keyring/derive.ts';
 
 const root = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
 const pair = { caller: 'main-backend', callee: 'npu-worker', host: '172.16.168.22', generation: 3 };
@@ -40,5 +40,22 @@ t.test('gives another key for every other caller, callee, host, generation and r
 
 t.test('refuses a root of another length', (t) => {
   t.throws(() => derivePairKey(Buffer.alloc(31), pair), RangeError);
+  t.end();
+});
+
+t.test('derives the pre-shared key of TLS as RFC 5869 says', (t) => {
+  const pairKey = derivePairKey(root, pair);
+  const prk = createHmac('sha256', Buffer.alloc(32)).update(pairKey).digest();
+  const expected = createHmac('sha256', prk)
+    .update('countersign/1\ntls-psk')
+    .update(Buffer.from([1]))
+    .digest();
+  t.strictSame(deriveTlsPsk(pairKey), expected);
+  t.equal(
+    deriveTlsPsk(pairKey).toString('hex'),
+    'e03c0c0c38d2031c3816fec45571704a5d8cc8fa14df4f8f7a683a6a65699b88',
+    'the published test vector',
+  );
+  t.throws(() => deriveTlsPsk(Buffer.alloc(31)), RangeError);
   t.end();
 });
