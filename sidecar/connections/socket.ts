@@ -38,7 +38,7 @@ let nextBuffer: Buffer = readBuffer;
  * Reads go straight into llhttp's memory, one buffer for all sockets: what a read brought is used up before the
  * next one. While a body is in progress the owner names a buffer of its own.
  */
-const onread = {
+export const onread = {
   buffer(): Buffer {
     const buffer: Buffer = nextBuffer;
     nextBuffer = readBuffer;
@@ -74,7 +74,8 @@ function onClose(this: OwnedSocket): void {
   this.owner.onClosed(this.lastError);
 }
 
-function own(socket: Socket, owner: SocketOwner): OwnedSocket {
+/** Has an owner told of what happens on a socket. */
+export function own(socket: Socket, owner: SocketOwner): OwnedSocket {
   const owned = socket as OwnedSocket;
   owned.owner = owner;
   owned.lastError = undefined;
@@ -89,15 +90,22 @@ function own(socket: Socket, owner: SocketOwner): OwnedSocket {
  * socket that has it; `handle` is an option of net.Socket that Node does not document (a test pins it).
  */
 export function adopt(accepted: Socket, owner: SocketOwner): OwnedSocket | undefined {
-  const shell = accepted as unknown as { _handle: object | null };
-  const handle = shell._handle;
-  if (handle === null) return undefined;
-  shell._handle = null;
-  accepted.destroy();
+  const handle = takeHandle(accepted);
+  if (handle === undefined) return undefined;
   const options = { handle, onread, allowHalfOpen: true, manualStart: true };
   const socket = own(new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]), owner);
   socket.setNoDelay(true);
   return socket;
+}
+
+/** Takes the TCP handle out of a socket, which is of no use then; undefined when it is closed already. */
+export function takeHandle(socket: Socket): object | undefined {
+  const shell = socket as unknown as { _handle: object | null };
+  const handle = shell._handle;
+  if (handle === null) return undefined;
+  shell._handle = null;
+  socket.destroy();
+  return handle;
 }
 
 /** Opens a connection. */

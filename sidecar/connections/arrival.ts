@@ -1,0 +1,122 @@
+import type { Socket } from 'node:net';
+import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
+import { protocolOf } from './first-byte.ts';
+import type { HandshakeError, HandshakeResult } from './handshake.ts';
+import { acceptSealed, type HandshakeOwner, type Peer, type PeerKey } from './sealed-server.ts';
+import { adopt, type OwnedSocket, type SocketOwner, takeHandle } from './socket.ts';
+
+/** What becomes of connections on a port that takes TLS and plain HTTP. */
+export interface ArrivalParts {
+  /** In milliseconds. */
+  readonly timeouts: { readonly idle: number; readonly connect: number };
+  /** The key of a key id; undefined when it is not accepted. */
+  keyOf(kid: string): PeerKey | undefined;
+  /** The connection speaks HTTP, inside TLS when there is a peer; what is returned reads from it. */
+  serve(socket: OwnedSocket, peer: Peer | undefined): SocketOwner;
+  /** A handshake has ended, with whom if the peer is proven. */
+  onHandshake(result: HandshakeResult, peer: Peer | undefined): void;
+  /** The connection is gone, or served by another owner from now on. */
+  onEnd(arrival: Arrival, isServed: boolean): void;
+}
+
+/**
+ * An accepted connection until it is known what it speaks: its first byte tells, and a TLS handshake has to be
+ * completed with a pair key.
+ */
+export class Arrival implements SocketOwner, HandshakeOwner, Timed {
+  readonly bodyBuffer = undefined;
+  deadline: number;
+  readonly #parts: ArrivalParts;
+  #socket: OwnedSocket | undefined;
+  #timedOut = false;
+
+  private constructor(accepted: Socket, parts: ArrivalParts) {
+    this.#parts = parts;
+    this.deadline = coarseNow() + parts.timeouts.idle;
+    this.#socket = adopt(accepted, this);
+  }
+
+  /** Waits for the first byte of an accepted connection; undefined when it is gone already. */
+  static accept(accepted: Socket, parts: ArrivalParts): Arrival | undefined {
+    const arrival = new Arrival(accepted, parts);
+    if (arrival.#socket === undefined) return undefined;
+    watch(arrival);
+    arrival.#socket.read(0);
+    return arrival;
+  }
+
+  /** It may be about to bring a request that was sent to nobody else. */
+  readonly isUndecided = true;
+  readonly isWaiting = true;
+
+  onBytes(buffer: Buffer, length: number): boolean {
+    const socket = this.#socket as OwnedSocket;
+    switch (protocolOf(buffer[0] as number)) {
+      case 'tls': {
+        const received = Buffer.from(buffer.subarray(0, length));
+        // The handle can't change hands in the middle of a read.
+        setImmediate(() => this.#handshake(socket, received));
+        return false;
+      }
+      case 'http':
+        this.#leave(true);
+        socket.owner = this.#parts.serve(socket, undefined);
+        return socket.owner.onBytes(buffer, length);
+      default:
+        socket.destroy();
+        return false;
+    }
+  }
+
+  #handshake(plain: OwnedSocket, received: Buffer): void {
+    if (plain.destroyed) return;
+    plain.removeAllListeners();
+    const handle = takeHandle(plain);
+    if (handle === undefined) {
+      this.onClosed();
+      return;
+    }
+    this.deadline = coarseNow() + this.#parts.timeouts.connect;
+    this.#socket = acceptSealed(handle, received, (kid) => this.#parts.keyOf(kid), this);
+  }
+
+  onProven(socket: OwnedSocket, peer: Peer): SocketOwner {
+    this.#leave(true);
+    this.#parts.onHandshake('proven', peer);
+    return this.#parts.serve(socket, peer);
+  }
+
+  onFailed(error: HandshakeError): void {
+    this.#parts.onHandshake(this.#timedOut ? 'timed-out' : error.failure, undefined);
+    this.#leave(false);
+  }
+
+  #leave(isServed: boolean): void {
+    unwatch(this);
+    this.#socket = undefined;
+    this.#parts.onEnd(this, isServed);
+  }
+
+  onConnected(): void {}
+  onDrain(): void {}
+  /** It has sent nothing, and never will. */
+  onReadEnd(): void {
+    this.#socket?.destroy();
+  }
+  onClosed(): void {
+    this.#leave(false);
+  }
+
+  onDeadline(): void {
+    this.#timedOut = true;
+    this.end();
+  }
+
+  end(): void {
+    this.#socket?.destroy();
+  }
+
+  abort(): void {
+    this.#socket?.resetAndDestroy();
+  }
+}
