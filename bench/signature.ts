@@ -4,22 +4,20 @@
  */
 
 import { RequestHead } from '../sidecar/http1/request-head.ts';
-import type { Keyring } from '../sidecar/keyring/keyring.ts';
 import { contentDigest } from '../sidecar/signature/content-digest.ts';
 import { requiredComponents } from '../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../sidecar/signature/hmac.ts';
 import { signRequest } from '../sidecar/signature/sign.ts';
+import type { VerifierKeys } from '../sidecar/signature/verifier-keys.ts';
 import { verifyRequest } from '../sidecar/signature/verify.ts';
 import { fieldId, type KnownField } from '../sidecar/terms/field-names.ts';
 
 const now = 1_764_000_000;
 const kid = 'main-backend/3';
 const key = new PairKey(Buffer.alloc(32, 7));
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
-  issue: undefined,
   host: '172.16.168.22',
-  outbound: new Map(),
   inbound: new Map([[kid, { kid, caller: 'main-backend', key, notAfterMs: Number.POSITIVE_INFINITY }]]),
 };
 const audience = new Set(['npu-worker', 'npu-worker:15006']);

@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { serviceName } from '../../config/units.ts';
 import { PairKey } from '../signature/hmac.ts';
-import type { InboundKey } from '../signature/verifier-keys.ts';
 import { keyId, splitKeyId } from '../terms/kid.ts';
 import { deriveTlsPsk } from './derive.ts';
 import { KeySourceError } from './errors.ts';
-import type { Keyring, OutboundKeys } from './keyring.ts';
+import type { CallerKey, Keyring, OutboundKeys } from './keyring.ts';
 
 const expectedKey = 'a key: 32 bytes in base64';
 
@@ -97,7 +96,7 @@ export function toKeyring(file: KeyringFile): Keyring {
       psks: new Map(secrets.map(([host, secret]) => [host, deriveTlsPsk(secret)])),
     });
   }
-  const inbound = new Map<string, InboundKey>();
+  const inbound = new Map<string, CallerKey>();
   for (const [caller, keys] of Object.entries(file.inbound))
     for (const { kid, key, not_after } of keys) {
       const notAfterMs = not_after === undefined ? Number.POSITIVE_INFINITY : Date.parse(not_after);

@@ -1,5 +1,5 @@
-import type { Keyring } from '../keyring/keyring.ts';
 import type { SignableRequest } from '../signature/message.ts';
+import type { VerifierKeys } from '../signature/verifier-keys.ts';
 import { type Proof, verifyRequest } from '../signature/verify.ts';
 import type { Denial, Verdict } from '../terms/verdict.ts';
 import { authorize, isPublic } from './authorize.ts';
@@ -10,7 +10,7 @@ export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'ahead' | 'unma
 
 /** All that a verdict depends on beside the request itself. */
 export interface Circumstances {
-  readonly keyring: Keyring;
+  readonly keyring: VerifierKeys;
   readonly rules: ServiceRules;
   /** Authorities that mean this service on this host. */
   readonly audience: ReadonlySet<string>;

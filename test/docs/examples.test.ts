@@ -8,20 +8,18 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { Keyring } from '../../sidecar/keyring/keyring.ts';
 import { ReplayMemory } from '../../sidecar/replay/replay-memory.ts';
 import { DigestCheck } from '../../sidecar/signature/content-digest.ts';
 import { PairKey } from '../../sidecar/signature/hmac.ts';
+import type { VerifierKeys } from '../../sidecar/signature/verifier-keys.ts';
 import { verifyRequest } from '../../sidecar/signature/verify.ts';
 import { plainRequest } from '../support/plain-request.ts';
 
 const secret = randomBytes(32);
 const kid = 'main-backend/1';
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
   host: '127.0.0.1',
-  issue: undefined,
-  outbound: new Map(),
   inbound: new Map([
     [kid, { kid, caller: 'main-backend', key: new PairKey(secret), notAfterMs: Number.POSITIVE_INFINITY }],
   ]),

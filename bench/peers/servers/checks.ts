@@ -1,12 +1,12 @@
 /** Our own verifier before other people's proxies: the same checks, so that only the proxying differs. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
-import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
 import { loadMatrix } from '../../../sidecar/policy/matrix.ts';
 import { ReplayMemory } from '../../../sidecar/replay/replay-memory.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import type { SignableRequest } from '../../../sidecar/signature/message.ts';
+import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';
 import { fieldNames } from '../../../sidecar/terms/field-names.ts';
 import type { Denial } from '../../../sidecar/terms/verdict.ts';
 import { readSettings } from './settings.ts';
@@ -16,11 +16,9 @@ const { caller, callee, kid } = identity;
 const matrix = await loadMatrix(join(dirname(process.argv[2] as string), 'authorization.yaml'));
 const rules = matrix.of(callee);
 const key = new PairKey(Buffer.from(identity.key, 'base64'));
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: callee,
-  issue: undefined,
   host: '127.0.0.1',
-  outbound: new Map(),
   inbound: new Map([[kid, { kid, caller, key, notAfterMs: Number.POSITIVE_INFINITY }]]),
 };
 const audience = new Set([callee]);

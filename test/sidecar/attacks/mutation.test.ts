@@ -4,20 +4,18 @@ import { parseYaml } from '../../../config/load.ts';
 import { frameRequest } from '../../../sidecar/http1/framing.ts';
 import { parseRequestHead } from '../../../sidecar/http1/head-parser.ts';
 import { assemblyBuffer } from '../../../sidecar/http1/llhttp.ts';
-import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
 import { compileMatrix } from '../../../sidecar/policy/matrix.ts';
 import { DigestCheck } from '../../../sidecar/signature/content-digest.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
+import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';
 import { buildSigned } from '../../support/signed-request.ts';
 
 const key = Buffer.alloc(32, 7);
 const kid = 'main-backend/1';
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
   host: '127.0.0.1',
-  issue: undefined,
-  outbound: new Map(),
   inbound: new Map([
     [kid, { kid, caller: 'main-backend', key: new PairKey(key), notAfterMs: Number.POSITIVE_INFINITY }],
   ]),

@@ -2,11 +2,11 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createSignature, verifySignature } from 'http-message-sig';
 import { createSigner, createVerifier, httpbis } from 'http-message-signatures';
 import t from 'tap';
-import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { contentDigest } from '../../../sidecar/signature/content-digest.ts';
 import { requiredComponents } from '../../../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import { signRequest } from '../../../sidecar/signature/sign.ts';
+import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';
 import { verifyRequest } from '../../../sidecar/signature/verify.ts';
 import { plainRequest } from '../../support/plain-request.ts';
 
@@ -15,11 +15,9 @@ const key = new PairKey(secret);
 const kid = 'main-backend/2';
 const created = Math.floor(Date.now() / 1000);
 const nonce = randomBytes(16).toString('base64url');
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
   host: '172.16.168.22',
-  issue: undefined,
-  outbound: new Map(),
   inbound: new Map([[kid, { kid, caller: 'main-backend', key, notAfterMs: Number.POSITIVE_INFINITY }]]),
 };
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { requiredComponents } from '../../../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import { signRequest } from '../../../sidecar/signature/sign.ts';
+import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';
 import { verifyRequest } from '../../../sidecar/signature/verify.ts';
 import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { type PlainRequest, plainRequest } from '../../support/plain-request.ts';
@@ -11,11 +11,9 @@ import { type PlainRequest, plainRequest } from '../../support/plain-request.ts'
 const now = 1_764_000_000;
 const key = new PairKey(Buffer.alloc(32, 7));
 const kid = 'main-backend/2';
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
   host: '172.16.168.22',
-  issue: undefined,
-  outbound: new Map(),
   inbound: new Map([[kid, { kid, caller: 'main-backend', key, notAfterMs: Number.POSITIVE_INFINITY }]]),
 };
 const audience = new Set(['npu-worker']);

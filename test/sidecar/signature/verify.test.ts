@@ -1,9 +1,9 @@
 import t from 'tap';
-import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { contentDigest } from '../../../sidecar/signature/content-digest.ts';
 import { requiredComponents } from '../../../sidecar/signature/coverage-rules.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import { signRequest, signTrailer } from '../../../sidecar/signature/sign.ts';
+import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';
 import { verifyRequest, verifyTrailer } from '../../../sidecar/signature/verify.ts';
 import { type PlainRequest, plainRequest } from '../../support/plain-request.ts';
 
@@ -14,11 +14,9 @@ const nonce = 'abcdefghijklmnop';
 const kid = 'main-backend/2';
 const inbound = (id: string, caller: string, pair: PairKey, notAfterMs = Number.POSITIVE_INFINITY) =>
   [id, { kid: id, caller, key: pair, notAfterMs }] as const;
-const keyring: Keyring = {
+const keyring: VerifierKeys = {
   service: 'npu-worker',
-  issue: undefined,
   host: '172.16.168.22',
-  outbound: new Map(),
   inbound: new Map([
     inbound(kid, 'main-backend', key),
     inbound('main-backend/1', 'main-backend', otherKey, now * 1000),
