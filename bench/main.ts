@@ -47,10 +47,12 @@ async function main(words: readonly string[]): Promise<number> {
   try {
     const bench = new RunningBench({ mode, stage, entries, pace: paces[mode], say }, absences);
     const results = new Results(mode);
+    let measured = 0;
     for (const subject of subjects) {
       if (named.length > 0 ? !named.includes(subject.id) : !subject.modes.includes(mode)) continue;
       const result = await bench.run(subject);
       if (result === undefined) continue;
+      measured++;
       say(terminalTable(result.table));
       await results.keep({ ...about, at: new Date().toISOString(), versions, ...result });
     }
@@ -60,6 +62,7 @@ async function main(words: readonly string[]): Promise<number> {
       await writeReadme(results, plots);
     for (const failure of bench.failures) say(`failed: ${failure}`);
     say(`\ndone in ${((performance.now() - startedAt) / 1000).toFixed(0)} s; every run is in bench/results/`);
+    say(`${measured} passed, ${bench.failures.length} failed`);
     return bench.failures.length === 0 ? 0 : 1;
   } finally {
     await Promise.all(entries.map(({ running }) => running.stop()));
