@@ -1,25 +1,32 @@
 import type { Denial } from '../terms/verdict.ts';
+import { type FurtherReadings, isPlainCall, type Reading, readCall, shown } from './call-readings.ts';
 import type { ServiceRules } from './matrix.ts';
 import { describeNearest, nearestRules } from './nearest.ts';
-import { isPlainPath, readPath } from './paths.ts';
 
 /** What the matrix says of a call. `rule` names the rule that allows it, as `caller: METHOD /path`. */
 export type Authorization =
   | { readonly kind: 'public' | 'allowed'; readonly rule: string }
   | { readonly kind: 'denied'; readonly denial: Denial };
 
-const longestShown = 200;
-
 /**
- * The rule that lets anybody make a call, without a signature; undefined when there is none. A path with several
+ * The rule that lets anybody make a call, without a signature; undefined when there is none. A call with several
  * readings is public only if each of them is.
+ *
+ * @param further readings that fields give the call beside its request line
  */
-export function isPublic(rules: ServiceRules, method: string, path: string): string | undefined {
-  if (isPlainPath(path)) return rules.public.match(method, path)?.label;
-  const read = readPath(path);
-  if (read.ambiguous) return undefined;
-  if (!read.readings.every((reading) => rules.public.match(method, reading) !== undefined)) return undefined;
-  return rules.public.match(method, path)?.label;
+export function isPublic(
+  rules: ServiceRules,
+  method: string,
+  path: string,
+  further?: FurtherReadings,
+): string | undefined {
+  const rule = rules.public.match(method, path);
+  if (rule === undefined || isPlainCall(path, further)) return rule?.label;
+  const read = readCall(method, path, further);
+  const areAllPublic =
+    !read.ambiguous &&
+    read.readings.every(({ method, path }) => rules.public.match(method, path) !== undefined);
+  return areAllPublic ? rule.label : undefined;
 }
 
 /**
@@ -27,29 +34,31 @@ export function isPublic(rules: ServiceRules, method: string, path: string): str
  *
  * @param caller who the MAC proved to be calling; undefined when nobody is proven
  * @param path the raw path, without its query
+ * @param further readings that fields give the call beside its request line: every combination must be allowed
  */
 export function authorize(
   rules: ServiceRules,
   caller: string | undefined,
   method: string,
   path: string,
+  further?: FurtherReadings,
 ): Authorization {
   const own = caller === undefined ? undefined : rules.callers.get(caller);
-  if (isPlainPath(path)) {
+  if (isPlainCall(path, further)) {
     const rule = rules.public.match(method, path) ?? own?.match(method, path);
     if (rule === undefined) return { kind: 'denied', denial: notAuthorized(rules, caller, method, path) };
     return { kind: rule.caller === undefined ? 'public' : 'allowed', rule: rule.label };
   }
-  const read = readPath(path);
-  if (read.ambiguous) return { kind: 'denied', denial: ambiguous(path, read.found) };
-  const open = read.readings.map((reading) => rules.public.match(method, reading));
+  const read = readCall(method, path, further);
+  if (read.ambiguous) return { kind: 'denied', denial: ambiguous(read.found) };
+  const open = read.readings.map(({ method, path }) => rules.public.match(method, path));
   if (open[0] !== undefined && !open.includes(undefined)) return { kind: 'public', rule: open[0].label };
-  const allowing = read.readings.map((reading, index) => own?.match(method, reading) ?? open[index]);
+  const allowing = read.readings.map(({ method, path }, i) => own?.match(method, path) ?? open[i]);
   if (allowing[0] !== undefined && !allowing.includes(undefined))
     return { kind: 'allowed', rule: allowing[0].label };
   if (read.readings.length === 1)
     return { kind: 'denied', denial: notAuthorized(rules, caller, method, path) };
-  return { kind: 'denied', denial: severalReadings(rules, caller, method, read.readings, allowing) };
+  return { kind: 'denied', denial: severalReadings(rules, caller, read.readings, allowing) };
 }
 
 /** The denial of a call that no rule allows: default deny, with the rules that come nearest. */
@@ -81,11 +90,11 @@ function notAuthorized(
   };
 }
 
-function ambiguous(path: string, found: string): Denial {
+function ambiguous(found: string): Denial {
   return {
     reason: 'ambiguous-path',
-    detail: `the path ${shown(path)} holds ${found}: servers disagree on what it means. Send the path that is meant`,
-    rule: 'every path must have one reading, or be allowed in all of them',
+    detail: `${found}: servers disagree on what it means. Send the method and the path that are meant`,
+    rule: 'every call must have one reading, or be allowed in all of them',
     expected:
       'a path without dot segments, backslashes, control or raw non-ASCII bytes, in valid percent-encoding',
     received: found,
@@ -95,25 +104,22 @@ function ambiguous(path: string, found: string): Denial {
 function severalReadings(
   rules: ServiceRules,
   caller: string | undefined,
-  method: string,
-  readings: readonly [string, ...string[]],
+  readings: readonly [Reading, ...Reading[]],
   allowing: readonly ({ readonly label: string } | undefined)[],
 ): Denial {
-  const told = readings.map((reading, index) => {
+  const [first] = readings;
+  const isOneMethod = readings.every(({ method }) => method === first.method);
+  const told = readings.map(({ method, path }, index) => {
     const rule = allowing[index];
-    return `${shown(reading)} (${rule === undefined ? 'not allowed' : rule.label})`;
+    return `${isOneMethod ? '' : `${method} `}${shown(path)} (${rule === undefined ? 'not allowed' : rule.label})`;
   });
-  const refused = readings[allowing.indexOf(undefined)] as string;
-  const nearest = nearestRules(rules, caller, method, refused)[0];
+  const refused = readings[allowing.indexOf(undefined)] as Reading;
+  const nearest = nearestRules(rules, caller, refused.method, refused.path)[0];
   return {
     reason: 'ambiguous-path',
-    detail: `the path can be read as ${told.join(', ')}: the matrix must allow every reading`,
+    detail: `the ${isOneMethod ? 'path' : 'call'} can be read as ${told.join(', ')}: the matrix must allow every reading`,
     rule: nearest?.rule.label ?? 'default deny',
-    expected: `a rule for ${caller ?? 'everybody'} that allows ${method} ${shown(refused)}`,
-    received: `${method} ${shown(readings[0])}`,
+    expected: `a rule for ${caller ?? 'everybody'} that allows ${refused.method} ${shown(refused.path)}`,
+    received: `${first.method} ${shown(first.path)}`,
   };
-}
-
-function shown(path: string): string {
-  return JSON.stringify(path.length > longestShown ? `${path.slice(0, longestShown)}…` : path);
 }

@@ -3,6 +3,7 @@ import type { VerifierKeys } from '../signature/verifier-keys.ts';
 import { type Proof, verifyRequest } from '../signature/verify.ts';
 import type { Denial, Verdict } from '../terms/verdict.ts';
 import { authorize, isPublic } from './authorize.ts';
+import { furtherReadings } from './call-readings.ts';
 import type { ServiceRules } from './matrix.ts';
 
 /** What the replay memory says of a nonce; see replay/. `unmarked`: ask again once a durable mark covers it. */
@@ -48,7 +49,7 @@ export function decide(head: SignableRequest, given: Circumstances): Decision | 
   if (admission === 'unmarked') return { unmarked: { kid, created: proof.created } };
   if (admission !== 'fresh')
     return unproven(head, given, notFresh[admission](caller), { claimed: caller, kid });
-  const authorization = authorize(given.rules, caller, head.method, head.path);
+  const authorization = authorize(given.rules, caller, head.method, head.path, furtherReadings(head));
   const verdict: Verdict =
     authorization.kind === 'denied'
       ? { allowed: false, denial: authorization.denial, caller, kid }
@@ -63,7 +64,7 @@ function unproven(
   denial: Denial,
   claim: { readonly claimed?: string; readonly kid?: string },
 ): Decision {
-  const rule = isPublic(given.rules, head.method, head.path);
+  const rule = isPublic(given.rules, head.method, head.path, furtherReadings(head));
   if (rule !== undefined) return { verdict: { allowed: true, rule }, proof: undefined, open: true };
   const { claimed, kid } = claim;
   return {

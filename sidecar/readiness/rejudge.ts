@@ -1,5 +1,6 @@
 import { authorize, isPublic } from '../policy/authorize.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
+import { isPlainPath } from '../policy/paths.ts';
 import type { Observation } from '../telemetry/documents.ts';
 import { type DenialReason, type Reason, reasons } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
@@ -26,6 +27,8 @@ export function rejudge(row: Observation, rules: ServiceRules): Rejudged {
   if (reason === '' || reason === 'not-authorized' || reason === 'ambiguous-path') {
     const authorization = authorize(rules, row.caller, row.method, path);
     if (authorization.kind === 'denied') return { allowed: false, denial: authorization.denial };
+    // Only fields such as X-HTTP-Method-Override can have made a plain path ambiguous, and these are not recorded.
+    if (reason === 'ambiguous-path' && isPlainPath(path)) return { allowed: false, denial: { reason } };
     return { allowed: true, rule: authorization.rule };
   }
   if (reasons[reason]?.stage !== 'verdict') return undefined;

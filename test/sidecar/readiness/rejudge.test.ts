@@ -22,6 +22,13 @@ t.test('what the matrix decided is decided anew', async (t) => {
   });
 });
 
+t.test('a plain path that was ambiguous stays so: a field asked for another call', async (t) => {
+  t.match(rejudge(observedRow({ verdict: 'denied', reason: 'ambiguous-path' }), rules), {
+    allowed: false,
+    denial: { reason: 'ambiguous-path' },
+  });
+});
+
 t.test('a raw path judges better than its template', async (t) => {
   const row = observedRow({ path: '/api/*', example: '/api/process', method: 'POST' });
   t.match(rejudge(row, rules), { allowed: true });
