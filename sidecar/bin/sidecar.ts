@@ -10,6 +10,7 @@ import type { KeySource } from '../reload/key-source.ts';
 import type { PolicySource } from '../reload/policy-source.ts';
 import type { State } from '../replay/state.ts';
 import type { Phase, StatusDocument } from '../telemetry/documents.ts';
+import { statusHops } from '../telemetry/hop-documents.ts';
 import { exposedOn } from '../telemetry/listening.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ObservedStore } from '../telemetry/observed-store.ts';
@@ -159,6 +160,7 @@ export class Sidecar {
       matrix: matrix.hash,
       fleet: fleet.hash,
       keys: loadedKeys(this.#keyring),
+      hops: statusHops((await this.#snapshot()).hopCounts),
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,
       ready: this.#ready,
       workers: config.workers,

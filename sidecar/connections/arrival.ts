@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
+import type { HandshakeResult } from '../terms/handshake.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import { protocolOf } from './first-byte.ts';
-import type { HandshakeError, HandshakeResult } from './handshake.ts';
+import type { HandshakeError } from './handshake.ts';
 import { acceptSealed, type HandshakeOwner, type Peer, type PeerKey } from './sealed-server.ts';
 import { adopt, type OwnedSocket, type SocketOwner, takeHandle } from './socket.ts';
 

@@ -1,22 +1,4 @@
-/** Why a handshake did not prove the peer. */
-export type HandshakeFailure =
-  /** The peer does not speak TLS. */
-  | 'no-tls'
-  /** The peer has another key under this key id. */
-  | 'other-key'
-  /** The peer showed a certificate instead of proving the key. */
-  | 'certificate'
-  /** Another version, cipher suite, group or application protocol, or a message that TLS does not allow there. */
-  | 'incompatible'
-  /** The connection ended before the handshake. */
-  | 'closed'
-  /** The handshake did not end within timeouts.connect. */
-  | 'timed-out'
-  /** Outbound: the keyring has no key for the peer. Inbound: it has none of that id, or one that has expired. */
-  | 'no-key';
-
-/** How a handshake ended, as it is counted. */
-export type HandshakeResult = 'proven' | HandshakeFailure;
+import { type HandshakeFailure, handshakeFailures } from '../terms/handshake.ts';
 
 /** The peer of a connection did not prove the pair key. */
 export class HandshakeError extends Error {
@@ -25,28 +7,11 @@ export class HandshakeError extends Error {
 
   /** @param found what OpenSSL or the kernel said, where that helps */
   constructor(failure: HandshakeFailure, found?: string) {
-    super(`${explanations[failure]}${found === undefined ? '' : ` (${found})`}`);
+    super(`${handshakeFailures[failure]}${found === undefined ? '' : ` (${found})`}`);
     this.name = 'HandshakeError';
     this.failure = failure;
   }
 }
-
-/** What each failure means and what to do about it, in the words of an operator. */
-export const explanations: Readonly<Record<HandshakeFailure, string>> = {
-  'no-tls':
-    'it does not speak TLS: expected a sidecar that seals its connections; something else listens there, or answers in its place',
-  'other-key':
-    'it has another key under this key id: deliver the keyrings again (countersign keys status), unless somebody answers in its place',
-  certificate:
-    'it shows a certificate instead of proving the pair key: something else than its sidecar answers',
-  incompatible: 'it speaks another TLS than a sidecar does: expected TLS 1.3 with the pair key and http/1.1',
-  closed:
-    'it closed the connection during the handshake: it may be a sidecar of version 0.1, or somebody on the way cuts the connection',
-  'timed-out':
-    'it did not finish the handshake within timeouts.connect: it may be a sidecar of version 0.1, or somebody on the way holds the connection up',
-  'no-key':
-    'there is no pair key for it in the keyring: deliver the keyrings again (countersign keys status)',
-};
 
 const notTls = new Set([
   'ERR_SSL_WRONG_VERSION_NUMBER',

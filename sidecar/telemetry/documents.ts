@@ -3,6 +3,7 @@ import { loadedKeysSchema } from '../keyring/loaded-keys.ts';
 import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { explain } from './explain.ts';
 import { totalOf } from './histogram.ts';
+import { observedHopsSchema, statusHopsSchema } from './hop-documents.ts';
 import type { ObservedRow } from './observed-table.ts';
 import type { TelemetrySnapshot } from './snapshot.ts';
 
@@ -101,6 +102,8 @@ export const observedSchema = z.object({
     .default([]),
   /** Key id to the time at which this sidecar first had it. */
   keys_first_seen: z.record(z.string(), time).default({}),
+  /** Calls between this host and each host of a peer, by how they travelled. */
+  hops: observedHopsSchema,
   /** Calls that found no room in the table. */
   overflow: z.number().min(0).default(0),
 });
@@ -118,6 +121,8 @@ export const statusSchema = z.object({
   matrix: z.string(),
   fleet: z.string(),
   keys: loadedKeysSchema,
+  /** Connections to and from other sidecars. */
+  hops: statusHopsSchema,
   uptime_seconds: z.number().min(0),
   ready: z.boolean(),
   workers: z.int().min(1),

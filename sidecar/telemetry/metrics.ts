@@ -84,6 +84,24 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
       'Open connections from downstream.',
       directions.map((direction, index) => ({ labels: { direction }, value: connections[index] as number })),
     ),
+    gauge(
+      'countersign_hop_connections',
+      'Open connections between sidecars: inside TLS with the pair key (sealed), or in the clear (plain).',
+      snapshot.hopCounts.flatMap(({ direction, peer, sealed, plain }) => [
+        { labels: { direction, peer, state: 'sealed' }, value: sealed },
+        { labels: { direction, peer, state: 'plain' }, value: plain },
+      ]),
+    ),
+    {
+      name: 'countersign_handshakes_total',
+      help: 'TLS handshakes between sidecars by result; peer is unknown unless proven or dialled.',
+      type: 'counter',
+      values: snapshot.hopCounts.flatMap(({ direction, peer, handshakes }) =>
+        Object.entries(handshakes)
+          .filter(([, value]) => value > 0)
+          .map(([result, value]) => ({ labels: { direction, peer, result }, value })),
+      ),
+    },
     gauge('countersign_phase_info', 'Which binary runs.', [{ labels: { ...info }, value: 1 }]),
     {
       name: 'countersign_denials_not_logged_total',

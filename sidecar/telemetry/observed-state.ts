@@ -1,4 +1,6 @@
 import { type ObservedDocument, observation, type Phase, timeText } from './documents.ts';
+import { hopsDocument, hopsOf } from './hop-documents.ts';
+import { addHops, type HopRow, subtractHops } from './hop-table.ts';
 import { type ObservedRow, rowKey } from './observed-table.ts';
 import { addSpans, type RecordedSpan, spansDocument, spansOf } from './recorded-spans.ts';
 
@@ -13,6 +15,7 @@ export interface ObservedState {
   readonly recorded: readonly RecordedSpan[];
   readonly rows: readonly ObservedRow[];
   readonly skew: ObservedDocument['skew'];
+  readonly hops: readonly HopRow[];
   /** By key id. */
   readonly keysFirstSeen: Readonly<Record<string, string>>;
   readonly overflow: number;
@@ -24,6 +27,7 @@ export function emptyState(nowMs: number): ObservedState {
     recorded: [],
     rows: [],
     skew: [],
+    hops: [],
     keysFirstSeen: {},
     overflow: 0,
   };
@@ -38,6 +42,7 @@ export function stateOf(document: ObservedDocument): ObservedState {
       return { ...row, example, first: Date.parse(first), last: Date.parse(last) } as ObservedRow;
     }),
     skew: document.skew,
+    hops: hopsOf(document.hops),
     keysFirstSeen: document.keys_first_seen,
     overflow: document.overflow,
   };
@@ -50,6 +55,7 @@ export function documentHead(state: ObservedState, phase: Phase): Omit<ObservedD
     phase,
     recorded: spansDocument(state.recorded),
     skew: state.skew,
+    hops: hopsDocument(state.hops),
     keys_first_seen: { ...state.keysFirstSeen },
     overflow: state.overflow,
   };
@@ -74,6 +80,7 @@ export function addStates(one: ObservedState, two: ObservedState, nowMs: number)
     recorded: addSpans(one.recorded, two.recorded, nowMs),
     rows: kept,
     skew: addSkew(one.skew, two.skew),
+    hops: addHops([...one.hops, ...two.hops]),
     keysFirstSeen: { ...two.keysFirstSeen, ...one.keysFirstSeen },
     overflow: one.overflow + two.overflow + lost,
   };
@@ -89,6 +96,7 @@ export function subtractStates(now: ObservedState, then: ObservedState): Observe
       .map((row) => ({ ...row, count: row.count - (before.get(rowKey(row)) ?? 0) }))
       .filter((row) => row.count > 0),
     skew: [],
+    hops: subtractHops(now.hops, then.hops),
     keysFirstSeen: {},
     overflow: now.overflow - then.overflow,
   };

@@ -10,6 +10,7 @@ import {
   skewOf,
   timeText,
 } from './documents.ts';
+import type { HopRow } from './hop-table.ts';
 import {
   addStates,
   documentHead,
@@ -128,7 +129,11 @@ export class ObservedStore {
   async handOver(snapshot: TelemetrySnapshot): Promise<void> {
     clearInterval(this.#timer);
     // Rows go on counting while they are written: what is written and what is remembered as written must be one.
-    const taken = { ...snapshot, rows: snapshot.rows.map((row) => ({ ...row })) };
+    const taken = {
+      ...snapshot,
+      rows: snapshot.rows.map((row) => ({ ...row })),
+      hops: snapshot.hops.map((row) => ({ ...row })),
+    };
     await this.save(taken).finally(() => {
       this.#handedOver = this.#live(taken);
     });
@@ -139,7 +144,7 @@ export class ObservedStore {
     clearInterval(this.#timer);
     if (this.#handedOver === undefined) return this.save(snapshot);
     const late = subtractStates(this.#live(snapshot), this.#handedOver);
-    if (late.rows.length === 0) return;
+    if (late.rows.length === 0 && late.hops.every(isEmpty)) return;
     await this.#write(`observed-late-${process.pid}.json`, late);
   }
 
@@ -157,6 +162,7 @@ export class ObservedStore {
       recorded: [{ phase: this.#phase, fromMs: this.#startedAtMs, toMs: this.#now() }],
       rows: snapshot.rows,
       skew: skewOf(snapshot),
+      hops: snapshot.hops,
       keysFirstSeen: {},
       overflow: snapshot.overflow,
     };
@@ -177,6 +183,11 @@ export class ObservedStore {
       await rm(file, { force: true });
     }
   }
+}
+
+/** A hop that carried no call. */
+function isEmpty({ sealed, plain, unproven }: HopRow): boolean {
+  return sealed.count + plain.count + unproven.count === 0;
 }
 
 async function readState(file: string): Promise<ObservedState> {

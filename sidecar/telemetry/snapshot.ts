@@ -1,5 +1,6 @@
 import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { addHistogram, type HistogramData } from './histogram.ts';
+import { addHops, type HopCounts, type HopRow, mergeHopCounts } from './hop-table.ts';
 import { type ObservedRow, rowKey } from './observed-table.ts';
 
 /** Entries that `/denials` keeps. */
@@ -37,6 +38,8 @@ export interface TelemetrySnapshot {
   readonly peers: readonly PeerSnapshot[];
   readonly keyUses: readonly (readonly [kid: string, count: number])[];
   readonly connections: readonly [inbound: number, outbound: number];
+  readonly hops: readonly HopRow[];
+  readonly hopCounts: readonly HopCounts[];
   readonly rows: readonly ObservedRow[];
   readonly overflow: number;
   readonly denials: readonly DenialEntry[];
@@ -69,6 +72,8 @@ export function mergeSnapshots(snapshots: readonly TelemetrySnapshot[]): Telemet
     peers: mergePeers(snapshots),
     keyUses: [...keyUses],
     connections: [sum((each) => each.connections[0]), sum((each) => each.connections[1])],
+    hops: addHops(snapshots.flatMap((each) => each.hops)),
+    hopCounts: mergeHopCounts(snapshots.flatMap((each) => each.hopCounts)),
     rows: mergeRows(snapshots.flatMap((each) => each.rows)),
     overflow: sum((each) => each.overflow),
     denials: newest(snapshots.flatMap((each) => each.denials)).slice(0, denialsKept),

@@ -6,11 +6,13 @@ import {
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import { type CallRecord, type Direction, outcomeCount, outcomeOf } from '../terms/call-record.ts';
+import type { HandshakeResult } from '../terms/handshake.ts';
 import type { Reason } from '../terms/reasons.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';
 import { detach } from './detach.ts';
 import { durationBounds, newHistogram, observe, skewBounds } from './histogram.ts';
+import { HopTable } from './hop-table.ts';
 import { ObservedTable } from './observed-table.ts';
 import {
   denialsKept,
@@ -56,6 +58,7 @@ export class Telemetry {
   readonly #unknown = newPeer(unknownPeer);
   readonly #keyUses = new Map<string, { count: number }>();
   readonly #connections: [number, number] = [0, 0];
+  readonly #hops = new HopTable();
   readonly #loop: ELDHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   readonly #loopStart: EventLoopUtilization = performance.eventLoopUtilization();
 
@@ -88,6 +91,7 @@ export class Telemetry {
       if (call.kid !== undefined) this.#countKey(call.kid);
     }
     const nowMs = this.#now();
+    if (name !== undefined && peer !== this.#unknown) this.#hops.call(call, name, nowMs);
     const claimed = call.caller === undefined ? call.claimed : undefined;
     this.#observed.add(call, claimed, nowMs);
     if (outcome !== 0) this.#deny(call, claimed, nowMs);
@@ -96,6 +100,30 @@ export class Telemetry {
   /** A connection came (+1) or went (-1). */
   connections(direction: Direction, delta: 1 | -1): void {
     this.#connections[direction === 'inbound' ? 0 : 1] += delta;
+  }
+
+  /** A connection between sidecars came (+1) or went (-1). @param peer undefined unless proven */
+  hopConnection(direction: Direction, peer: string | undefined, sealed: boolean, delta: 1 | -1): void {
+    this.#hops.connection(direction, this.#nameOf(peer), sealed, delta);
+  }
+
+  /**
+   * A TLS handshake between sidecars has ended.
+   *
+   * @param peer inbound: undefined unless proven; outbound: the callee
+   * @param host outbound: the host that was dialled
+   */
+  handshake(
+    direction: Direction,
+    peer: string | undefined,
+    host: string | undefined,
+    result: HandshakeResult,
+  ): void {
+    this.#hops.handshake(direction, this.#nameOf(peer), host, result);
+  }
+
+  #nameOf(peer: string | undefined): string {
+    return peer !== undefined && this.#peers.has(peer) ? peer : unknownPeer;
   }
 
   /** Outbound: keeps what was signed of a call that came back with a Countersign problem, for `countersign why`. */
@@ -116,6 +144,8 @@ export class Telemetry {
       peers: [...this.#peers.values(), this.#unknown],
       keyUses: [...this.#keyUses].map(([kid, { count }]) => [kid, count] as const),
       connections: [...this.#connections],
+      hops: this.#hops.rows(),
+      hopCounts: this.#hops.counts(),
       rows: this.#observed.rows(),
       overflow: this.#observed.overflow,
       denials: this.#denials.newestFirst(),

@@ -1,3 +1,4 @@
+import type { Hop } from './handshake.ts';
 import { type Reason, reasons } from './reasons.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -25,6 +26,8 @@ export interface CallRecord {
   readonly kid?: string | undefined;
   /** Verifier's clock minus `created`, in seconds; of proven calls only. */
   readonly skewSeconds?: number | undefined;
+  /** The connection between the two sidecars; undefined when it took none. */
+  readonly hop?: Hop | undefined;
   /** Monotonic milliseconds (`performance.now()`). */
   readonly startedAtMs: number;
   readonly endedAtMs: number;

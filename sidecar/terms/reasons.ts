@@ -35,6 +35,7 @@ export const reasons = {
   'ambiguous-path': { status: 400, stage: 'verdict', title: 'The path can be read in more than one way' },
   'not-authorized': { status: 403, stage: 'verdict', title: 'No rule of the matrix allows the call' },
   'digest-mismatch': { status: 401, stage: 'verdict', title: 'The body is not the one that was signed' },
+  'peer-unproven': { status: 502, stage: 'verdict', title: 'The callee did not prove the pair key' },
   'request-timeout': { status: 408, stage: 'transport', title: 'The request did not arrive in time' },
   'content-too-large': { status: 413, stage: 'transport', title: 'The body is too large' },
   'head-too-large': { status: 431, stage: 'transport', title: 'The head of the request is too large' },

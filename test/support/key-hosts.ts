@@ -129,6 +129,7 @@ function adminOf(source: KeySource, telemetry: Telemetry): Promise<Admin> {
     matrix: '',
     fleet: '',
     keys: loadedKeys(source.current),
+    hops: [],
     uptime_seconds: 1,
     ready: true,
     workers: 1,

@@ -16,6 +16,7 @@ const status: StatusDocument = {
   matrix: 'm1',
   fleet: 'f1',
   keys: { inbound: { 'main-backend': [{ kid: 'main-backend/3' }] }, outbound: {} },
+  hops: [],
   uptime_seconds: 12,
   ready: true,
   workers: 1,
@@ -28,6 +29,7 @@ const observed: ObservedDocument = {
   observations: [],
   skew: [],
   keys_first_seen: {},
+  hops: [],
   overflow: 0,
 };
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { renderMetrics } from '../../../sidecar/telemetry/metrics.ts';
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
+import { handshakeResults } from '../../../sidecar/terms/handshake.ts';
 import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
 
@@ -32,6 +33,13 @@ t.test('the page tells every reason as the code has it, in the same order', asyn
     ]),
   );
   for (const [reason, , , , advice] of rows('Reasons')) t.ok(advice, `${reason} says what to do`);
+});
+
+t.test('the page tells every result of a handshake', async (t) => {
+  t.same(
+    rows('Handshakes between sidecars').map(([result]) => result),
+    handshakeResults.map((result) => `\`${result}\``),
+  );
 });
 
 t.test('the page tells every metric that there is', async (t) => {
