@@ -15,6 +15,8 @@ export interface Circumstances {
   readonly rules: ServiceRules;
   /** Authorities that mean this service on this host. */
   readonly audience: ReadonlySet<string>;
+  /** The caller that the connection has proven; without it the connection is plain. */
+  readonly peer?: string | undefined;
   readonly replay: { admit(kid: string, nonce: string, created: number): Admission };
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
@@ -42,7 +44,7 @@ export interface Unmarked {
  * Pure, but for the replay memory's one insertion.
  */
 export function decide(head: SignableRequest, given: Circumstances): Decision | Unmarked {
-  const proof = verifyRequest(head, given.keyring, given.audience, given.nowMs);
+  const proof = verifyRequest(head, given.keyring, given.audience, given.nowMs, given.peer);
   if (!proof.proven) return unproven(head, given, proof.denial, proof);
   const { caller, kid } = proof;
   const admission = given.replay.admit(kid, proof.nonce, proof.created);

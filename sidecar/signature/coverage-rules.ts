@@ -80,13 +80,18 @@ export function checkCoverage(coverage: Coverage): CheckedCoverage {
   };
 }
 
-/** How the body of a request is bound to its signature. */
-export type BodyForm = 'none' | 'digest' | 'streaming';
+/** How the body of a request is proven: by its digest, by one in the trailer section, or by TLS record by record. */
+export type BodyForm = 'none' | 'digest' | 'streaming' | 'tls';
 
-/** What is not covered though the rules demand it; the form of the body when nothing is missing. */
+/**
+ * What is not covered though the rules demand it; the form of the body when nothing is missing.
+ *
+ * @param sealed the request came inside TLS with the pair key: its body needs no digest
+ */
 export function applyRules(
   coverage: CheckedCoverage,
   message: SignableRequest,
+  sealed: boolean,
 ): { readonly missing: readonly string[]; readonly hint?: string } | BodyForm {
   const { missingWhenPresent } = coverage;
   let missing = coverage.alwaysMissing;
@@ -97,6 +102,7 @@ export function applyRules(
   let form: BodyForm = 'none';
   let hint: string | undefined;
   if (coverage.coversDigest) form = 'digest';
+  else if (sealed && !coverage.coversTrailer) form = hasBody(message) ? 'tls' : 'none';
   else if (hasBody(message)) {
     form = 'streaming';
     if (!coverage.coversTrailer) missing = [...missing, 'content-digest'];

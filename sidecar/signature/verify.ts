@@ -88,6 +88,7 @@ function deny(
  *
  * @param audience authorities, in lower case, that mean this service on this host
  * @param nowMs milliseconds since the epoch
+ * @param peer the caller that the connection has proven; without it the connection is plain
  * @see RFC 9421 §3.2
  */
 export function verifyRequest(
@@ -95,12 +96,13 @@ export function verifyRequest(
   keyring: VerifierKeys,
   audience: ReadonlySet<string>,
   nowMs: number,
+  peer?: string,
 ): Proof {
   const signatureInput = head.known(fieldId['signature-input']);
   const signature = head.known(fieldId.signature);
   const usual = usualMembers.read(signatureInput, signature);
   if (usual !== undefined) {
-    const proof = verifyMember(usual, head, keyring, audience, nowMs);
+    const proof = verifyMember(usual, head, keyring, audience, nowMs, peer);
     // What is no MAC at all is told before anything else.
     if (proof.proven || isMac(usual.mac)) return proof;
   }
@@ -112,7 +114,7 @@ export function verifyRequest(
     return deny(head, undefined, 'malformed-signature', `${error.message}.`);
   }
   if (signatureInput === undefined || signature === undefined || member === undefined) return missing(head);
-  const proof = verifyMember(member, head, keyring, audience, nowMs);
+  const proof = verifyMember(member, head, keyring, audience, nowMs, peer);
   if (proof.proven) {
     rememberCoverage(member.coverage);
     usualMembers.remember(member, signatureInput, signature);
@@ -127,9 +129,10 @@ function verifyMember(
   keyring: VerifierKeys,
   audience: ReadonlySet<string>,
   nowMs: number,
+  peer: string | undefined,
 ): Proof {
   const { coverage, keyid } = member;
-  const form = applyRules(coverage, head);
+  const form = applyRules(coverage, head, peer !== undefined);
   if (typeof form !== 'string') {
     const names = form.missing.map((name) => `"${name}"`).join(' ');
     const hint = form.hint === undefined ? '' : ` (${form.hint})`;
@@ -155,6 +158,14 @@ function verifyMember(
       'caller-mismatch',
       `X-Service-ID is ${identity === undefined ? 'missing' : show(identity)}, the key id is ${show(keyid)}; expected the caller that the key id names.`,
       { expected: named, received: identity ?? '' },
+    );
+  if (peer !== undefined && peer !== named)
+    return deny(
+      head,
+      member,
+      'caller-mismatch',
+      `The connection was proven by ${peer}, the call is signed by ${show(named)}; expected one caller.`,
+      { expected: peer, received: named },
     );
   if (inbound === undefined)
     return deny(head, member, 'unknown-key', unknownKey(keyid, named, keyring), { received: keyid });

@@ -50,7 +50,7 @@ interface Change {
   readonly signature?: (text: string) => string;
 }
 
-function verdict(change: Change = {}, atMs = now * 1000) {
+function verdict(change: Change = {}, atMs = now * 1000, peer?: string) {
   const request = change.request ?? plain;
   const message = plainRequest(request);
   const signed = signRequest(
@@ -71,7 +71,7 @@ function verdict(change: Change = {}, atMs = now * 1000) {
     ['signature-input', change.input?.(input) ?? input],
     ['signature', change.signature?.(signature) ?? signature],
   ] as [string, string][];
-  return verifyRequest(plainRequest({ ...sent, fields }), keyring, audience, atMs);
+  return verifyRequest(plainRequest({ ...sent, fields }), keyring, audience, atMs, peer);
 }
 
 const reason = (change: Change, atMs?: number) => {
@@ -364,4 +364,31 @@ t.test('the streaming form needs chunks and a Trailer field that lists exactly i
     }),
     'insufficient-coverage',
   );
+});
+
+t.test('on a sealed connection the signature names the caller that the connection proved', (t) => {
+  t.match(verdict({}, now * 1000, 'main-backend'), { proven: true, caller: 'main-backend' });
+  t.match(verdict({}, now * 1000, 'frontend'), {
+    proven: false,
+    denial: { reason: 'caller-mismatch', expected: 'frontend', received: 'main-backend' },
+    claimed: 'main-backend',
+  });
+  t.end();
+});
+
+t.test('on a sealed connection a body needs no digest, and one that is covered is checked', (t) => {
+  const fields = plain.fields?.filter(([name]) => name !== 'content-digest') ?? [];
+  const change = {
+    request: { ...plain, fields },
+    covered: requiredComponents(plainRequest(plain), false).filter((name) => name !== 'content-digest'),
+  };
+  t.equal(reason(change), 'insufficient-coverage', 'a plain one needs it');
+  t.match(verdict(change, now * 1000, 'main-backend'), { proven: true, digest: undefined, streaming: false });
+  t.match(verdict({}, now * 1000, 'main-backend'), { proven: true, digest: contentDigest(body) });
+  t.match(
+    verdict({ ...change, covered: change.covered.slice(1) }, now * 1000, 'main-backend'),
+    { proven: false, denial: { reason: 'insufficient-coverage' } },
+    'the rest of what is demanded stays so',
+  );
+  t.end();
 });
