@@ -1,9 +1,17 @@
 import { type Metric, Registry } from 'prom-client';
 import { reasonAt } from '../terms/call-record.ts';
 import { type Family, gauge, type Sample } from './family.ts';
-import { durationBounds, type HistogramData, skewBounds, totalOf } from './histogram.ts';
+import {
+  addHistogram,
+  durationBounds,
+  type HistogramData,
+  newHistogram,
+  skewBounds,
+  totalOf,
+} from './histogram.ts';
 import { processFamilies } from './process-metrics.ts';
-import type { TelemetrySnapshot } from './snapshot.ts';
+import type { RouteCounts } from './route-counts.ts';
+import type { PeerSnapshot, TelemetrySnapshot } from './snapshot.ts';
 
 export interface MetricsInfo {
   readonly phase: string;
@@ -32,27 +40,38 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
   return [
     {
       name: 'countersign_requests_total',
-      help: 'Calls by verdict; reason is empty when allowed, peer is unknown unless proven.',
+      help: 'Calls by verdict and status; reason is empty when allowed, peer is unknown unless proven, code is 0 without an answer.',
       type: 'counter',
-      values: peers.flatMap(({ peer, requests }) =>
-        directions.flatMap((direction, index) => outcomes(direction, peer, requests[index] as Float64Array)),
-      ),
+      values: byDirection(peers, outcomes),
     },
     {
       name: 'countersign_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its response.',
       type: 'histogram',
-      values: peers.flatMap(({ peer, duration }) =>
-        directions.flatMap((direction, index) =>
-          histogram(
-            'countersign_request_duration_seconds',
-            durationBounds,
-            duration[index] as HistogramData,
-            {
-              direction,
-              peer,
-            },
-          ),
+      values: byDirection(peers, (labels, rows) =>
+        histogram('countersign_request_duration_seconds', durationBounds, durations(rows), labels),
+      ),
+    },
+    {
+      name: 'countersign_route_requests_total',
+      help: 'Calls by the rule that allowed them (none: no rule did) and status.',
+      type: 'counter',
+      values: byDirection(peers, (labels, rows) =>
+        byRoute(rows).flatMap(([route, ofRoute]) =>
+          codes(ofRoute).map(([code, value]) => ({ labels: { ...labels, route, code }, value })),
+        ),
+      ),
+    },
+    {
+      name: 'countersign_route_duration_seconds',
+      help: 'Time from the first byte of a request to the end of its response, by the rule that allowed it.',
+      type: 'histogram',
+      values: byDirection(peers, (labels, rows) =>
+        byRoute(rows).flatMap(([route, ofRoute]) =>
+          histogram('countersign_route_duration_seconds', durationBounds, durations(ofRoute), {
+            ...labels,
+            route,
+          }),
         ),
       ),
     },
@@ -118,14 +137,48 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
   ];
 }
 
-function outcomes(direction: string, peer: string, counts: Float64Array): Sample[] {
-  const samples: Sample[] = [];
-  counts.forEach((value, outcome) => {
-    if (value === 0) return;
+interface PeerLabels extends Readonly<Record<string, string>> {
+  readonly direction: string;
+  readonly peer: string;
+}
+
+function byDirection(
+  peers: readonly PeerSnapshot[],
+  samples: (labels: PeerLabels, rows: readonly RouteCounts[]) => Sample[],
+): Sample[] {
+  return peers.flatMap(({ peer, routes }) =>
+    directions.flatMap((direction, index) =>
+      samples({ direction, peer }, routes[index] as readonly RouteCounts[]),
+    ),
+  );
+}
+
+function outcomes(labels: PeerLabels, rows: readonly RouteCounts[]): Sample[] {
+  return [...Map.groupBy(rows, ({ outcome }) => outcome)].flatMap(([outcome, alike]) => {
     const verdict = outcome === 0 ? 'allowed' : 'denied';
-    samples.push({ labels: { direction, peer, verdict, reason: reasonAt(outcome) }, value });
+    const reason = reasonAt(outcome);
+    return codes(alike).map(([code, value]) => ({ labels: { ...labels, verdict, reason, code }, value }));
   });
-  return samples;
+}
+
+function byRoute(rows: readonly RouteCounts[]): [route: string, rows: RouteCounts[]][] {
+  return [...Map.groupBy(rows, ({ route }) => route)];
+}
+
+/** How often each status was given, over several rows. */
+function codes(rows: readonly RouteCounts[]): [code: string, count: number][] {
+  const sums = new Map<string, number>();
+  for (const row of rows)
+    row.codes.forEach((code, place) => {
+      sums.set(String(code), (sums.get(String(code)) ?? 0) + (row.counts[place] as number));
+    });
+  return [...sums];
+}
+
+function durations(rows: readonly RouteCounts[]): HistogramData {
+  const sum = newHistogram(durationBounds);
+  for (const { duration } of rows) addHistogram(sum, duration);
+  return sum;
 }
 
 function histogram(

@@ -2,6 +2,7 @@ import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { addHistogram, type HistogramData } from './histogram.ts';
 import { addHops, type HopCounts, type HopRow, mergeHopCounts } from './hop-table.ts';
 import { type ObservedRow, rowKey } from './observed-table.ts';
+import { mergeRoutes, type RouteCounts } from './route-counts.ts';
 
 /** Entries that `/denials` keeps. */
 export const denialsKept = 1000;
@@ -10,8 +11,7 @@ export const signedKept = 200;
 /** What one fleet service, or `unknown`, did and was done to. The pairs are [inbound, outbound]. */
 export interface PeerSnapshot {
   readonly peer: string;
-  readonly requests: readonly [Float64Array, Float64Array];
-  readonly duration: readonly [HistogramData, HistogramData];
+  readonly routes: readonly [readonly RouteCounts[], readonly RouteCounts[]];
   /** Inbound, of proven calls. */
   readonly skew: HistogramData;
 }
@@ -106,21 +106,16 @@ export function mergeRows(rows: readonly ObservedRow[]): ObservedRow[] {
 }
 
 function mergePeers(snapshots: readonly TelemetrySnapshot[]): PeerSnapshot[] {
-  const peers = new Map<string, PeerSnapshot>();
-  for (const peer of snapshots.flatMap((each) => each.peers)) {
-    const into = peers.get(peer.peer);
-    if (into === undefined) {
-      peers.set(peer.peer, structuredClone(peer));
-      continue;
-    }
-    for (const direction of [0, 1] as const) {
-      const counts = into.requests[direction];
-      for (let i = 0; i < counts.length; i++) counts[i]! += peer.requests[direction][i] as number;
-      addHistogram(into.duration[direction], peer.duration[direction]);
-    }
-    addHistogram(into.skew, peer.skew);
-  }
-  return [...peers.values()];
+  const byName = Map.groupBy(
+    snapshots.flatMap((each) => each.peers),
+    ({ peer }) => peer,
+  );
+  return [...byName].map(([peer, parts]) => {
+    const skew = structuredClone((parts[0] as PeerSnapshot).skew);
+    for (const part of parts.slice(1)) addHistogram(skew, part.skew);
+    const routes = (direction: 0 | 1) => mergeRoutes(parts.flatMap((part) => part.routes[direction]));
+    return { peer, routes: [routes(0), routes(1)], skew };
+  });
 }
 
 function newest<Entry extends { readonly timeMs: number }>(entries: Entry[]): Entry[] {

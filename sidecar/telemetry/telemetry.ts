@@ -5,20 +5,20 @@ import {
   performance,
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
-import { type CallRecord, type Direction, outcomeCount, outcomeOf } from '../terms/call-record.ts';
+import { type CallRecord, type Direction, outcomeOf } from '../terms/call-record.ts';
 import type { HandshakeResult } from '../terms/handshake.ts';
 import type { Reason } from '../terms/reasons.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';
 import { detach } from './detach.ts';
-import { durationBounds, newHistogram, observe, skewBounds } from './histogram.ts';
+import { type HistogramData, newHistogram, observe, skewBounds } from './histogram.ts';
 import { HopTable } from './hop-table.ts';
 import { ObservedTable } from './observed-table.ts';
+import { RouteTable } from './route-counts.ts';
 import {
   denialsKept,
   type Gauges,
   type LoopSnapshot,
-  type PeerSnapshot,
   signedKept,
   type TelemetrySnapshot,
 } from './snapshot.ts';
@@ -26,6 +26,13 @@ import {
 /** The name of whoever is no fleet service, or proved nothing. */
 export const unknownPeer = 'unknown';
 const mostKids = 1000;
+
+/** What is counted of one peer; the pair is [inbound, outbound]. */
+interface Peer {
+  readonly name: string;
+  readonly routes: readonly [RouteTable, RouteTable];
+  readonly skew: HistogramData;
+}
 const loopResolutionMs = 20;
 
 export interface TelemetryOptions {
@@ -54,7 +61,7 @@ export class Telemetry {
   readonly #denials = new Ring<DenialEntry>(denialsKept);
   readonly #signed = new Ring<SignedEntry>(signedKept);
   readonly #log: DenialLog;
-  readonly #peers = new Map<string, PeerSnapshot>();
+  readonly #peers = new Map<string, Peer>();
   readonly #unknown = newPeer(unknownPeer);
   readonly #keyUses = new Map<string, { count: number }>();
   readonly #connections: [number, number] = [0, 0];
@@ -84,8 +91,12 @@ export class Telemetry {
     const peer = (name === undefined ? undefined : this.#peers.get(name)) ?? this.#unknown;
     const direction = inbound ? 0 : 1;
     const outcome = outcomeOf(call.verdict);
-    peer.requests[direction][outcome]! += 1;
-    observe(peer.duration[direction], durationBounds, (call.endedAtMs - call.startedAtMs) / 1000);
+    peer.routes[direction].record(
+      outcome,
+      ruleOf(call),
+      call.status,
+      (call.endedAtMs - call.startedAtMs) / 1000,
+    );
     if (call.caller !== undefined) {
       if (inbound && call.skewSeconds !== undefined) observe(peer.skew, skewBounds, call.skewSeconds);
       if (call.kid !== undefined) this.#countKey(call.kid);
@@ -141,7 +152,9 @@ export class Telemetry {
   snapshot(): TelemetrySnapshot {
     return {
       service: this.#service,
-      peers: [...this.#peers.values(), this.#unknown],
+      peers: [...this.#peers.values(), this.#unknown].map(({ name, routes: [inbound, outbound], skew }) => {
+        return { peer: name, routes: [inbound.rows, outbound.rows], skew };
+      }),
       keyUses: [...this.#keyUses].map(([kid, { count }]) => [kid, count] as const),
       connections: [...this.#connections],
       hops: this.#hops.rows(),
@@ -192,11 +205,11 @@ export class Telemetry {
   }
 }
 
-function newPeer(peer: string): PeerSnapshot {
-  return {
-    peer,
-    requests: [new Float64Array(outcomeCount), new Float64Array(outcomeCount)],
-    duration: [newHistogram(durationBounds), newHistogram(durationBounds)],
-    skew: newHistogram(skewBounds),
-  };
+function newPeer(name: string): Peer {
+  return { name, routes: [new RouteTable(), new RouteTable()], skew: newHistogram(skewBounds) };
+}
+
+/** The rule that allowed a call; '' for any other. */
+function ruleOf({ verdict }: CallRecord): string {
+  return 'refused' in verdict || !verdict.allowed ? '' : verdict.rule;
 }

@@ -63,7 +63,6 @@ export function malformed(
 
 /** Every reason with the place of its counter; place 0 counts the allowed calls. */
 export const reasonNames: readonly Reason[] = Object.keys(reasons) as Reason[];
-export const outcomeCount = reasonNames.length + 1;
 const places = new Map<string, number>(reasonNames.map((reason, index) => [reason, index + 1]));
 
 /** The counter's place for a verdict. */

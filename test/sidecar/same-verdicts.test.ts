@@ -86,9 +86,13 @@ async function replay(target: Target) {
     );
   }
   const metrics = await (await read(target, '/metrics')).text();
-  const counted = metrics
-    .split('\n')
-    .filter((line) => /^countersign_requests_total.*direction="inbound"/.test(line));
+  // The status of the answer is what the disposition makes of the verdict.
+  const counted = new Map<string, number>();
+  for (const [, labels = '', count] of metrics.matchAll(
+    /^countersign_requests_total\{(direction="inbound".*),code="\d+"} (\d+)$/gm,
+  ))
+    counted.set(labels, (counted.get(labels) ?? 0) + Number(count));
+  t.ok(counted.size > 1);
   return { answers, denials, counted };
 }
 

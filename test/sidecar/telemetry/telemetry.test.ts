@@ -1,6 +1,7 @@
 import t from 'tap';
 import { denialsDocument } from '../../../sidecar/telemetry/documents.ts';
 import { renderMetrics } from '../../../sidecar/telemetry/metrics.ts';
+import { mostRoutes } from '../../../sidecar/telemetry/route-counts.ts';
 import { mergeSnapshots } from '../../../sidecar/telemetry/snapshot.ts';
 import { Telemetry, type TelemetryOptions } from '../../../sidecar/telemetry/telemetry.ts';
 import { callRecord, deniedRecord, strangerRecord } from '../../support/call-record.ts';
@@ -31,9 +32,9 @@ t.test('names every metric of the design, with its labels', async (t) => {
   telemetry.connections('inbound', 1);
   const text = await renderMetrics(telemetry.snapshot(), info);
   for (const line of [
-    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="allowed",reason=""} 1',
-    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="denied",reason="not-authorized"} 1',
-    'countersign_requests_total{direction="outbound",peer="main-backend",verdict="allowed",reason=""} 1',
+    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="allowed",reason="",code="200"} 1',
+    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="denied",reason="not-authorized",code="403"} 1',
+    'countersign_requests_total{direction="outbound",peer="main-backend",verdict="allowed",reason="",code="200"} 1',
     'countersign_request_duration_seconds_bucket{le="0.001",direction="inbound",peer="main-backend"} 0',
     'countersign_request_duration_seconds_bucket{le="0.0025",direction="inbound",peer="main-backend"} 2',
     'countersign_request_duration_seconds_count{direction="inbound",peer="main-backend"} 2',
@@ -56,8 +57,11 @@ t.test('a stranger cannot make labels: the peer is a fleet service or unknown', 
   telemetry.record(callRecord({ caller: 'not-in-the-fleet' }));
   const text = await renderMetrics(telemetry.snapshot(), info);
   t.notMatch(text, /made-up/);
-  t.match(text, /direction="inbound",peer="unknown",verdict="denied",reason="missing-signature"} 501/);
-  t.match(text, /direction="inbound",peer="unknown",verdict="allowed",reason=""} 1\n/);
+  t.match(
+    text,
+    /direction="inbound",peer="unknown",verdict="denied",reason="missing-signature",code="401"} 501/,
+  );
+  t.match(text, /direction="inbound",peer="unknown",verdict="allowed",reason="",code="200"} 1\n/);
   t.notMatch(text, /clock_skew_seconds_count\{caller="main-backend"/);
 });
 
@@ -97,7 +101,7 @@ t.test('refusals of protocol and transport are counted and kept like denials', a
     }),
   );
   const text = await renderMetrics(telemetry.snapshot(), info);
-  t.match(text, /peer="main-backend",verdict="denied",reason="upstream-failed"} 1/);
+  t.match(text, /peer="main-backend",verdict="denied",reason="upstream-failed",code="502"} 1/);
   t.match(denialsDocument(telemetry.snapshot()).denials, [{ reason: 'upstream-failed', status: 502 }]);
 });
 
@@ -128,7 +132,7 @@ t.test('snapshots of workers cross threads and add up', async (t) => {
   }
   const merged = mergeSnapshots(workers.map((telemetry) => structuredClone(telemetry.snapshot())));
   const text = await renderMetrics(merged, info);
-  t.match(text, /peer="main-backend",verdict="allowed",reason=""} 4/);
+  t.match(text, /peer="main-backend",verdict="allowed",reason="",code="200"} 4/);
   t.match(text, /countersign_clock_skew_seconds_count\{caller="main-backend"} 6/);
   t.match(text, /countersign_key_uses_total\{kid="main-backend\/3"} 6/);
   t.match(text, /countersign_connections\{direction="outbound"} 2/);
@@ -143,7 +147,49 @@ t.test('snapshots of workers cross threads and add up', async (t) => {
   );
   t.match(
     await renderMetrics(workers[0]!.snapshot(), info),
-    /verdict="allowed",reason=""} 2/,
+    /verdict="allowed",reason="",code="200"} 2/,
     'parts are untouched',
   );
+});
+
+t.test('calls are counted by the rule that allowed them and by the status of the answer', async (t) => {
+  const { telemetry } = open(t);
+  telemetry.record(callRecord());
+  telemetry.record(callRecord({ status: 500, endedAtMs: 1400 }));
+  telemetry.record(callRecord({ status: 0 }));
+  telemetry.record(deniedRecord());
+  telemetry.record(
+    callRecord({
+      direction: 'outbound',
+      caller: 'npu-worker',
+      callee: 'main-backend',
+      verdict: { allowed: true, rule: '' },
+    }),
+  );
+  const text = await renderMetrics(telemetry.snapshot(), info);
+  const of = 'direction="inbound",peer="main-backend",route="GET /api/status/*"';
+  for (const line of [
+    `countersign_route_requests_total{${of},code="200"} 1`,
+    `countersign_route_requests_total{${of},code="500"} 1`,
+    `countersign_route_requests_total{${of},code="0"} 1`,
+    'countersign_route_requests_total{direction="inbound",peer="main-backend",route="none",code="403"} 1',
+    'countersign_route_requests_total{direction="outbound",peer="main-backend",route="none",code="200"} 1',
+    `countersign_route_duration_seconds_bucket{le="0.25",${of}} 2`,
+    `countersign_route_duration_seconds_count{${of}} 3`,
+    'countersign_request_duration_seconds_count{direction="inbound",peer="main-backend"} 4',
+  ])
+    t.ok(text.split('\n').includes(line), line);
+});
+
+t.test('a matrix of any size makes no more than a bounded number of routes, and loses no call', async (t) => {
+  const { telemetry } = open(t);
+  for (let i = 0; i < 3000; i++)
+    telemetry.record(
+      callRecord({ verdict: { allowed: true, caller: 'main-backend', rule: `GET /r/${i % 1000}` } }),
+    );
+  const text = await renderMetrics(telemetry.snapshot(), info);
+  const lines = text.split('\n').filter((line) => line.startsWith('countersign_route_requests_total'));
+  t.equal(lines.length, mostRoutes + 1);
+  t.ok(lines.some((line) => line.includes('route="other"') && line.endsWith(` ${3 * (1000 - mostRoutes)}`)));
+  t.match(text, /verdict="allowed",reason="",code="200"} 3000\n/);
 });

@@ -117,9 +117,9 @@ t.test('the app’s own 403 is told from a sidecar’s', async (t) => {
 t.test('counts, keys and skew stand on the admin listener, and the counts outlive the process', async (t) => {
   const metrics = await (await fetch(`${admin(worker.admin)}/metrics`)).text();
   for (const line of [
-    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="allowed",reason=""} 1',
-    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="denied",reason="not-authorized"} 1',
-    'countersign_requests_total{direction="inbound",peer="unknown",verdict="denied",reason="signature-mismatch"} 1',
+    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="allowed",reason="",code="403"} 1',
+    'countersign_requests_total{direction="inbound",peer="main-backend",verdict="denied",reason="not-authorized",code="403"} 1',
+    'countersign_requests_total{direction="inbound",peer="unknown",verdict="denied",reason="signature-mismatch",code="401"} 1',
     'countersign_clock_skew_seconds_count{caller="main-backend"} 2',
     'countersign_key_uses_total{kid="main-backend/1"} 2',
     `countersign_phase_info{phase="enforcing",version="${thisBuild().version}"} 1`,

@@ -1,0 +1,98 @@
+import { detach } from './detach.ts';
+import { addHistogram, durationBounds, type HistogramData, newHistogram, observe } from './histogram.ts';
+
+/** Routes that one peer has counters for; a matrix with more rules has the rest counted together. */
+export const mostRoutes = 500;
+/** The label `route` of calls that no rule allowed, and of those past `mostRoutes`. */
+export const noRoute = 'none';
+const furtherRoutes = 'other';
+
+/** The calls of one peer in one direction that ended alike: plain data that can be structured-cloned. */
+export interface RouteCounts {
+  /** The rule that allowed the calls, or `none`. */
+  readonly route: string;
+  /** 0 when allowed, otherwise the place of the reason. */
+  readonly outcome: number;
+  /** Statuses of the answers, 0 when there was none, and how often each was given. */
+  readonly codes: number[];
+  readonly counts: number[];
+  readonly duration: HistogramData;
+}
+
+/** Counts the calls of one peer in one direction by route, outcome and status. */
+export class RouteTable {
+  readonly #allowed = new Map<string, RouteCounts>();
+  readonly #denied: (RouteCounts | undefined)[] = [];
+  readonly #all: RouteCounts[] = [];
+
+  /** Everything that was counted; live, so clone it before changing anything. */
+  get rows(): readonly RouteCounts[] {
+    return this.#all;
+  }
+
+  /**
+   * Hot path: one map lookup for an allowed call, none for another.
+   *
+   * @param rule the rule that allowed the call; '' where this end knows none
+   * @param status of the answer, 0 when there was none
+   */
+  record(outcome: number, rule: string, status: number, seconds: number): void {
+    const row = outcome === 0 ? this.#ofRule(rule) : this.#ofReason(outcome);
+    observe(row.duration, durationBounds, seconds);
+    countCode(row, status, 1);
+  }
+
+  #ofReason(outcome: number): RouteCounts {
+    const known = this.#denied[outcome];
+    if (known !== undefined) return known;
+    const row = this.#add(noRoute, outcome);
+    this.#denied[outcome] = row;
+    return row;
+  }
+
+  #ofRule(rule: string): RouteCounts {
+    const known = this.#allowed.get(rule);
+    if (known !== undefined) return known;
+    if (this.#allowed.size >= mostRoutes) {
+      const further = this.#allowed.get(furtherRoutes);
+      if (further !== undefined) return further;
+      rule = furtherRoutes;
+    }
+    const row = this.#add(rule === '' ? noRoute : detach(rule), 0);
+    this.#allowed.set(rule === '' ? rule : row.route, row);
+    return row;
+  }
+
+  #add(route: string, outcome: number): RouteCounts {
+    const row = { route, outcome, codes: [], counts: [], duration: newHistogram(durationBounds) };
+    this.#all.push(row);
+    return row;
+  }
+}
+
+function countCode(row: RouteCounts, status: number, count: number): void {
+  const place = row.codes.indexOf(status);
+  if (place >= 0) row.counts[place]! += count;
+  else {
+    row.codes.push(status);
+    row.counts.push(count);
+  }
+}
+
+/** Adds rows of several workers up; the given ones stay as they are. */
+export function mergeRoutes(rows: readonly RouteCounts[]): RouteCounts[] {
+  const merged = new Map<string, RouteCounts>();
+  for (const row of rows) {
+    const key = `${row.outcome} ${row.route}`;
+    const into = merged.get(key);
+    if (into === undefined) {
+      merged.set(key, structuredClone(row));
+      continue;
+    }
+    row.codes.forEach((code, place) => {
+      countCode(into, code, row.counts[place] as number);
+    });
+    addHistogram(into.duration, row.duration);
+  }
+  return [...merged.values()];
+}
