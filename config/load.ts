@@ -1,36 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
+import { type FileKind, recognise } from './file-kinds.ts';
+import { nearestName } from './nearest-name.ts';
+import { ConfigError, describe, fileProblem, type Problem } from './problem.ts';
+import { allowedKeys } from './schema-keys.ts';
+import { wording } from './wording.ts';
+import { faultsToTell, wordingOf } from './yaml-faults.ts';
 
-/** One thing wrong with a file: where, what was found, what was expected. */
-export interface Problem {
-  readonly file: string;
-  /** 1-based; 0 when the file as a whole is meant. */
-  readonly line: number;
-  readonly column: number;
-  /** Path of keys inside the file, such as `limits.head`; empty for the whole file. */
-  readonly path: string;
-  readonly found: string;
-  readonly expected: string;
-}
-
-/** Bad configuration: every problem at once. Programs exit with 78 (EX_CONFIG). */
-export class ConfigError extends Error {
-  readonly code = 'bad-configuration';
-  readonly problems: readonly Problem[];
-  constructor(problems: readonly Problem[], options?: ErrorOptions) {
-    super(problems.map(formatProblem).join('\n'), options);
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
-
-/** `file:line:column: path: found …, expected …` */
-export function formatProblem(problem: Problem): string {
-  const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
-  const path = problem.path === '' ? '' : `${problem.path}: `;
-  return `${place}: ${path}found ${problem.found}, expected ${problem.expected}`;
-}
+export { ConfigError, formatProblem, type Problem } from './problem.ts';
 
 /** A parsed YAML file that still knows where each value stood. */
 export interface Source {
@@ -51,21 +29,13 @@ export interface Source {
 export function parseYaml(file: string, text: string): Source {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const faults = [...document.errors, ...document.warnings];
+  const faults = faultsToTell([...document.errors, ...document.warnings]);
   if (faults.length > 0) {
     throw new ConfigError(
       faults.map((fault) => {
         const at = lines.linePos(fault.pos[0]);
-        return {
-          file,
-          line: at.line,
-          column: at.col,
-          path: '',
-          found: fault.message,
-          expected: 'valid YAML 1.2',
-        };
+        return { file, line: at.line, column: at.col, path: '', ...wordingOf(fault) };
       }),
-      { cause: faults[0] },
     );
   }
   const aliases: Problem[] = [];
@@ -113,85 +83,96 @@ export function parseYaml(file: string, text: string): Source {
 /**
  * Checks a parsed file against its schema.
  *
+ * @param kind which file it should be: another kind is recognised as such
  * @throws {ConfigError} every problem at once, each with file, line, column, found and expected
  */
-export function check<Schema extends z.ZodType>(source: Source, schema: Schema): z.output<Schema> {
-  const result = schema.safeParse(source.data);
+export function check<Schema extends z.ZodType>(
+  source: Source,
+  schema: Schema,
+  kind?: FileKind,
+): z.output<Schema> {
+  const result = schema.safeParse(source.data, { error: wording });
   if (result.success) return result.data;
-  throw new ConfigError(result.error.issues.flatMap((issue) => toProblems(source, issue)));
+  const { file } = source;
+  const wanted = kind ?? 'a configuration file';
+  if (source.data === null)
+    throw new ConfigError([
+      fileProblem(file, 'an empty file', `${wanted} ${listOf(allowedKeys(schema, []))}`),
+    ]);
+  const recognised = recognise(source.data);
+  if (kind !== undefined && recognised !== undefined && recognised !== kind)
+    throw new ConfigError([fileProblem(file, `what looks like ${recognised}`, kind)]);
+  throw new ConfigError(
+    firstOfEachPlace(result.error.issues.flatMap((issue) => toProblems(source, schema, issue))),
+  );
 }
 
 /** Reads and parses one YAML file. @throws {ConfigError} */
 export async function readYaml(file: string): Promise<Source> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    const found = (cause as NodeJS.ErrnoException).code ?? 'an unreadable file';
-    throw new ConfigError([{ file, line: 0, column: 0, path: '', found, expected: 'a readable YAML file' }], {
-      cause,
-    });
-  }
-  return parseYaml(file, text);
+  return parseYaml(file, await readText(file));
 }
 
-function toProblems(source: Source, issue: z.core.$ZodIssue): Problem[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      file: source.file,
-      ...source.place([...issue.path, key], 'key'),
-      path: [...issue.path, key].join('.'),
-      found: `an unknown key "${key}"`,
-      expected: 'only the keys that the documentation names',
-    }));
+/** Reads a text file that the configuration names. @throws {ConfigError} */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'an error';
+    throw new ConfigError([fileProblem(file, unreadable[code] ?? code, 'a readable file')]);
   }
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file',
+  EACCES: 'a file that this user may not read',
+  EISDIR: 'a folder',
+};
+
+function toProblems(source: Source, schema: z.ZodType, issue: z.core.$ZodIssue): Problem[] {
+  const { file } = source;
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = allowedKeys(schema, issue.path);
+    return issue.keys.map((key) => {
+      const near = nearestName(key, allowed);
+      return {
+        file,
+        ...source.place([...issue.path, key], 'key'),
+        path: [...issue.path, key].join('.'),
+        found: `an unknown key ${JSON.stringify(key)}`,
+        expected: `${near === undefined ? '' : `${near}: `}one of ${allowed.join(', ')}`,
+      };
+    });
+  }
+  const path = issue.path.join('.');
   if (issue.code === 'invalid_key') {
+    const expected = issue.issues.map((fault) => fault.message).join(', ');
     return [
       {
-        file: source.file,
+        file,
         ...source.place(issue.path, 'key'),
-        path: issue.path.join('.'),
+        path,
         found: `the key ${describe(issue.path.at(-1))}`,
-        expected: issue.issues.map((fault) => fault.message).join(', '),
+        expected,
       },
     ];
   }
-  const found = valueAt(source.data, issue.path);
-  return [
-    {
-      file: source.file,
-      ...source.place(issue.path),
-      path: issue.path.join('.'),
-      found: describe(found),
-      expected: expectation(issue.message),
-    },
-  ];
+  const found = describe(valueAt(source.data, issue.path));
+  return [{ file, ...source.place(issue.path), path, found, expected: issue.message }];
 }
 
-/** What zod calls a record or an array is a mapping or a list in YAML. */
-const kinds: Readonly<Record<string, string>> = {
-  record: 'a mapping',
-  object: 'a mapping',
-  array: 'a list',
-  string: 'text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-};
+/** What else is wrong with a value follows from what was said of it first. */
+function firstOfEachPlace(problems: readonly Problem[]): Problem[] {
+  const told = new Set<string>();
+  return problems.filter(({ path }) => !told.has(path) && told.add(path));
+}
 
-function expectation(message: string): string {
-  const kind = /^Invalid input: expected (\w+), received \w+$/.exec(message)?.[1];
-  return kind === undefined ? message.replace(/^Invalid input: expected /, '') : (kinds[kind] ?? kind);
+function listOf(keys: readonly string[]): string {
+  return keys.length === 0 ? 'with content' : `with ${keys.join(', ')}`;
 }
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
   let value = data;
-  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined | null)?.[key];
   return value;
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

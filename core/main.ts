@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { destination, pino } from 'pino';
 import { ConfigError } from '../config/load.ts';
+import { FilesError } from '../config/loading.ts';
 import { thisBuild } from '../config/program.ts';
-import { loadCoreConfig } from './config/core-config.ts';
-import { loadLlmModels } from './config/llm-models.ts';
+import { loadCoreFiles } from './config/core-files.ts';
 import { DatabaseError } from './database/errors.ts';
 import { startCore } from './service.ts';
 
@@ -24,8 +24,7 @@ program.parseAsync().catch((error: unknown) => {
 });
 
 async function run(file: string): Promise<void> {
-  const config = await loadCoreConfig(file);
-  const models = await loadLlmModels(config.models.file);
+  const { config, models } = await loadCoreFiles(file);
   // Asynchronous: a slow reader of the log must not block the event loop.
   const sink = destination({ dest: 1, sync: false });
   const log = pino({ base: { service: 'core', pid: process.pid } }, sink);
@@ -43,7 +42,7 @@ async function run(file: string): Promise<void> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
-  if (error instanceof ConfigError || error instanceof DatabaseError) {
+  if (error instanceof FilesError || error instanceof ConfigError || error instanceof DatabaseError) {
     process.stderr.write(`${error.message}\n`);
     return exit.config;
   }

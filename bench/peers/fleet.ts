@@ -14,6 +14,8 @@ function keyrings() {
   const names = [caller, callee];
   const fleet: Fleet = {
     services: new Map(names.map((name) => [name, { name, hosts: [host], inbound: 1, app: 1 }])),
+    coveredFields: [],
+    operators: [],
     hash: '',
   };
   const roots = names.map((name, index): [string, ServiceRoots] => [

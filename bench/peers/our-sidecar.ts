@@ -36,7 +36,7 @@ export interface Sidecars {
 export async function configure(place: Place, settings: SidecarSettings = {}): Promise<Sidecars> {
   const ports: Record<string, { inbound: number; app: number }> = {
     [callee]: { inbound: await freePort(), app: place.app },
-    [caller]: { inbound: await freePort(), app: place.app },
+    [caller]: { inbound: await freePort(), app: await freePort() },
   };
   await writeFleetFolder(place.folder, ports, settings.furtherRules);
   const outbound: Record<string, number> = {};

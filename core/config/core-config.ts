@@ -1,10 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
-import { duration, serviceName, size, socketAddress } from '../../config/units.ts';
+import { duration, listenAddress, path, serviceName, size, socketAddress } from '../../config/units.ts';
 import { parseRedisUrl } from './redis-url.ts';
-
-const path = z.string({ error: 'a path' }).min(1, { error: 'a path' });
 
 const redis = z.strictObject({
   url: z.string({ error: 'a Redis URL such as redis://127.0.0.1:6379' }).transform((text, context) => {
@@ -44,7 +42,7 @@ const timeouts = z.strictObject({
 /** core.yaml: the core service. Sizes come out in bytes, durations in milliseconds. */
 const coreConfigSchema = z
   .strictObject({
-    listen: socketAddress,
+    listen: listenAddress,
     redis,
     sqlite: path,
     files: path,
@@ -68,7 +66,7 @@ export type CoreTimeouts = CoreConfig['timeouts'];
  * @throws {import('../../config/load.ts').ConfigError}
  */
 export async function loadCoreConfig(file: string): Promise<CoreConfig> {
-  const config = check(await readYaml(file), coreConfigSchema);
+  const config = check(await readYaml(file), coreConfigSchema, 'core.yaml');
   const from = (relative: string) => resolve(dirname(file), relative);
   const { password_file, sentinel_password_file, ca_file } = config.redis;
   return {

@@ -51,5 +51,5 @@ export type ModelLimits = LlmModels['models'][string];
 
 /** Reads llm_models.yaml. @throws {import('../../config/load.ts').ConfigError} */
 export async function loadLlmModels(file: string): Promise<LlmModels> {
-  return check(await readYaml(file), llmModelsSchema);
+  return check(await readYaml(file), llmModelsSchema, 'llm_models.yaml');
 }

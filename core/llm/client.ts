@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, errors } from 'undici';
-import type { SocketAddress } from '../../config/units.ts';
+import type { SocketAddress } from '../../config/address.ts';
 import type { CoreTimeouts } from '../config/core-config.ts';
 import { CoreError, type OpenAiError } from '../errors.ts';
 import { EventSplitter } from './sse.ts';

@@ -1,15 +1,9 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from '../config/core-config.ts';
+import type { RedisSecrets } from '../config/redis-secrets.ts';
 
 /** One connection (of a cluster: one to each node). */
 export type RedisClient = Redis | Cluster;
-
-/** Secrets and certificates, read from the files that core.yaml names. */
-export interface RedisSecrets {
-  readonly password?: string;
-  readonly sentinelPassword?: string;
-  readonly ca?: string;
-}
 
 /** Grows to a second, so that a server that is back is found within about that. */
 const reconnectMs = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 1000) + Math.random() * 100;
@@ -25,7 +19,9 @@ export function connect(
   commandMs: number,
 ): RedisClient {
   const { url } = config;
-  const tls = url.tls ? { tls: secrets.ca === undefined ? {} : { ca: secrets.ca } } : {};
+  const tls = url.tls
+    ? { tls: { rejectUnauthorized: true, ...(secrets.ca === undefined ? {} : { ca: secrets.ca }) } }
+    : {};
   const common = {
     ...tls,
     ...(config.username === undefined ? {} : { username: config.username }),

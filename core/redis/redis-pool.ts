@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import {
   BrokenCircuitError,
   type CircuitBreakerPolicy,
@@ -12,9 +11,9 @@ import {
 } from 'cockatiel';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Registry } from 'prom-client';
-import { ConfigError } from '../../config/load.ts';
 import type { RedisConfig } from '../config/core-config.ts';
-import { connect, type RedisClient, type RedisSecrets } from './connect.ts';
+import { type RedisSecrets, readRedisSecrets } from '../config/redis-secrets.ts';
+import { connect, type RedisClient } from './connect.ts';
 import { isUnavailable, RedisUnavailable } from './errors.ts';
 import { RedisMetrics } from './metrics.ts';
 import type { BreakerState, CommandOutcome, DatabaseName, RedisStatistics } from './statistics.ts';
@@ -56,7 +55,7 @@ export class RedisPool {
     registry: Registry,
     log: FastifyBaseLogger,
   ): Promise<RedisPool> {
-    const pool = new RedisPool(config, await readSecrets(config), commandMs, registry, log);
+    const pool = new RedisPool(config, await readRedisSecrets(config), commandMs, registry, log);
     await pool.#ready(connectMs);
     return pool;
   }
@@ -202,28 +201,4 @@ export class RedisPool {
 function outcomeOf(error: unknown): CommandOutcome {
   if (error instanceof BrokenCircuitError) return 'rejected';
   return error instanceof TaskCancelledError ? 'timeout' : 'error';
-}
-
-async function readSecrets(config: RedisConfig): Promise<RedisSecrets> {
-  const [password, sentinelPassword, ca] = await Promise.all(
-    [config.password_file, config.sentinel_password_file, config.ca_file].map(readSecret),
-  );
-  return {
-    ...(password === undefined ? {} : { password: password.trim() }),
-    ...(sentinelPassword === undefined ? {} : { sentinelPassword: sentinelPassword.trim() }),
-    ...(ca === undefined ? {} : { ca }),
-  };
-}
-
-async function readSecret(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const found = (cause as NodeJS.ErrnoException).code ?? 'an unreadable file';
-    throw new ConfigError(
-      [{ file, line: 0, column: 0, path: '', found, expected: 'a readable file, as core.yaml says' }],
-      { cause },
-    );
-  }
 }

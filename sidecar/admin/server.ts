@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { isIP } from 'node:net';
+import { isLoopback } from '../../config/address.ts';
+import { bind, type ListenOn } from '../listen/bind.ts';
+import { localOf } from '../listen/listener.ts';
 import {
   denialsDocument,
   gathered,
@@ -19,11 +20,9 @@ export interface AdminSources {
   observed(snapshot: TelemetrySnapshot): ObservedDocument;
 }
 
-/** An address on loopback, or the number of an inherited listening socket. */
-export type AdminListen = { readonly host: string; readonly port: number } | { readonly fd: number };
-
 export interface Admin {
-  readonly address: AddressInfo;
+  /** `address:port` or `unix:PATH`. */
+  readonly address: string;
   /** Stops listening and ends the connections that are idle; the rest end with their answer. */
   close(): Promise<void>;
 }
@@ -35,11 +34,8 @@ export interface Admin {
  * @throws {RangeError} when told to listen on anything but loopback
  * @throws an error of node:net when the address is taken
  */
-export async function startAdmin(listen: AdminListen, sources: AdminSources): Promise<Admin> {
-  if (
-    'host' in listen &&
-    !(listen.host === 'localhost' || (isIP(listen.host) !== 0 && isLoopback(listen.host)))
-  )
+export async function startAdmin(listen: ListenOn, sources: AdminSources): Promise<Admin> {
+  if ('host' in listen && !isLoopback(listen.host))
     throw new RangeError(
       `admin.listen: found ${listen.host}, expected a loopback address: the admin listener authenticates nobody`,
     );
@@ -52,25 +48,15 @@ export async function startAdmin(listen: AdminListen, sources: AdminSources): Pr
       );
     },
   );
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen('fd' in listen ? { fd: listen.fd } : { host: listen.host, port: listen.port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await bind(server, listen);
   return {
-    address: server.address() as AddressInfo,
+    address: localOf(server),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
       }),
   };
-}
-
-function isLoopback(address: string): boolean {
-  return isLoopbackHost(address.includes(':') ? `[${address}]` : address);
 }
 
 interface Reply {

@@ -5,8 +5,9 @@ import { Downstream } from '../connections/server-connection.ts';
 import { problemResponse } from '../http1/problem.ts';
 import { Inbound, type Replay } from '../inbound/inbound.ts';
 import type { Keyring } from '../keyring/keyring.ts';
+import type { ListenOn } from '../listen/bind.ts';
 import type { ListenPlan } from '../listen/listen-plan.ts';
-import { Listener, type ListenOn } from '../listen/listener.ts';
+import { Listener } from '../listen/listener.ts';
 import { Callees } from '../outbound/callees.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import type { Policy } from '../reload/policy-source.ts';
@@ -31,7 +32,8 @@ const turnAwayMs = 1_000;
 export class DataPath {
   readonly telemetry: Telemetry;
   readonly #config: SidecarConfig;
-  readonly #inbound: Inbound;
+  /** Undefined for a service that only calls others. */
+  readonly #inbound: Inbound | undefined = undefined;
   readonly #outbound: Outbound;
   readonly #callees: Callees;
   readonly #inboundCount: Int32Array;
@@ -43,16 +45,18 @@ export class DataPath {
     this.#config = config;
     this.#inboundCount = parts.inboundCount;
     this.#callees = new Callees(policy.fleet, config.timeouts);
-    this.#inbound = new Inbound({
-      config,
-      audience: audienceOf(config),
-      telemetry,
-      replay,
-      applyVerdict,
-      keyring,
-      rules: policy.matrix.of(config.service),
-      onGone: () => Atomics.sub(this.#inboundCount, 0, 1),
-    });
+    if (config.inbound !== undefined)
+      this.#inbound = new Inbound({
+        config,
+        app: config.inbound.app,
+        audience: audienceOf(config.service, config.inbound.listen.port),
+        telemetry,
+        replay,
+        applyVerdict,
+        keyring,
+        rules: policy.matrix.of(config.service),
+        onGone: () => Atomics.sub(this.#inboundCount, 0, 1),
+      });
     this.#outbound = new Outbound({ config, telemetry, callees: this.#callees, keyring });
   }
 
@@ -80,9 +84,11 @@ export class DataPath {
   }
 
   #listenInbound(on: ListenOn): Promise<Listener> {
+    const inbound = this.#inbound as Inbound;
     return Listener.open(on, (socket) => {
-      if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections) this.#turnAway(socket);
-      else if (this.#serve(socket, this.#inbound, undefined)) {
+      if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections)
+        this.#turnAway(socket, inbound);
+      else if (this.#serve(socket, inbound, undefined)) {
         Atomics.add(this.#inboundCount, 0, 1);
         this.telemetry.connections('inbound', 1);
       }
@@ -101,10 +107,10 @@ export class DataPath {
   }
 
   /** One connection too many: it gets an answer, and no place. */
-  #turnAway(socket: Socket): void {
+  #turnAway(socket: Socket, inbound: Inbound): void {
     const detail = `The sidecar serves limits.connections, ${this.#config.limits.connections}, connections already.`;
     const refusal = { reason: 'too-many-connections', detail } as const;
-    const requestId = this.#inbound.onMalformed(undefined, refusal);
+    const requestId = inbound.onMalformed(undefined, refusal);
     socket.on('error', () => {});
     // Not an idle time, which whoever sends a byte now and then would put off for ever.
     const giveUp = setTimeout(() => socket.destroy(), turnAwayMs);
@@ -115,50 +121,53 @@ export class DataPath {
   }
 
   takeUpKeyring(keyring: Keyring): void {
-    this.#inbound.onKeyring(keyring);
+    this.#inbound?.onKeyring(keyring);
     this.#outbound.onKeyring(keyring);
   }
 
   takeUpPolicy({ fleet, matrix }: Policy): void {
     this.telemetry.setPeers(fleet.services.keys());
     this.#callees.replace(fleet);
-    this.#inbound.onRules(matrix.of(this.#config.service));
+    this.#inbound?.onRules(matrix.of(this.#config.service));
   }
 
   /** Accepts no more; connections close behind their present request. */
   stopAccepting(): void {
     for (const listener of this.#listeners.splice(0)) listener.close();
-    this.#inbound.draining = true;
-    this.#outbound.draining = true;
+    for (const side of this.#sides) side.draining = true;
   }
 
   /** Whether an inbound connection may still bring a request that nobody else will see. */
   isUndecided(): boolean {
-    for (const downstream of this.#inbound.connections) if (downstream.isUndecided) return true;
+    for (const downstream of this.#inbound?.connections ?? []) if (downstream.isUndecided) return true;
     return false;
   }
 
   /** Ends the connections of one side on which no request is under way. */
   endWaiting(side: 'inbound' | 'outbound'): void {
-    const { connections } = side === 'inbound' ? this.#inbound : this.#outbound;
-    for (const downstream of connections) if (downstream.isWaiting) downstream.end();
+    const ended = side === 'inbound' ? this.#inbound : this.#outbound;
+    for (const downstream of ended?.connections ?? []) if (downstream.isWaiting) downstream.end();
   }
 
   /** Connections that are still open. */
   get openConnections(): number {
-    return this.#inbound.connections.size + this.#outbound.connections.size;
+    return this.#sides.reduce((sum, { connections }) => sum + connections.size, 0);
+  }
+
+  get #sides(): readonly (Inbound | Outbound)[] {
+    return this.#inbound === undefined ? [this.#outbound] : [this.#inbound, this.#outbound];
   }
 
   /** Ends whatever is left. */
   close(): void {
-    for (const side of [this.#inbound, this.#outbound]) for (const one of side.connections) one.abort();
-    this.#inbound.closeIdle();
+    for (const side of this.#sides) for (const one of side.connections) one.abort();
+    this.#inbound?.closeIdle();
     this.#callees.closeIdle();
     this.telemetry.close();
   }
 }
 
 /** The authorities that mean this service: its name, alone or with the listener's port. */
-function audienceOf({ service, inbound }: SidecarConfig): ReadonlySet<string> {
-  return new Set([service, inbound.listen.port === 80 ? service : `${service}:${inbound.listen.port}`]);
+function audienceOf(service: string, port: number): ReadonlySet<string> {
+  return new Set([service, port === 80 ? service : `${service}:${port}`]);
 }

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
+import { FilesError } from '../../config/loading.ts';
 import { type Build, thisBuild } from '../../config/program.ts';
-import { loadSidecarConfig } from '../config/sidecar-config.ts';
-import { KeySourceError } from '../keyring/errors.ts';
+import { ListenError } from '../listen/bind.ts';
 import { inheritedSockets } from '../listen/inherited-sockets.ts';
 import { listenPlans } from '../listen/listen-plan.ts';
-import { checkTogether } from '../reload/check-together.ts';
-import { KeySource } from '../reload/key-source.ts';
-import { PolicySource } from '../reload/policy-source.ts';
+import type { KeySource } from '../reload/key-source.ts';
+import type { PolicySource } from '../reload/policy-source.ts';
+import { loadSidecarFiles } from '../reload/sidecar-files.ts';
 import { openState, type State } from '../replay/state.ts';
 import { StateError } from '../replay/state-error.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
@@ -37,10 +37,8 @@ export async function runSidecar(binary: Binary): Promise<void> {
 }
 
 async function start(binary: Binary, build: Build, file: string): Promise<void> {
-  const config = await loadSidecarConfig(file);
-  const policy = await PolicySource.open(config);
-  const keys = await KeySource.open(config.keyring);
-  await checkTogether(file, config, policy.current.fleet, keys.current);
+  const { sidecar: loaded, policy, keys } = await loadSidecarFiles(file);
+  const { config } = loaded;
   const sockets = inheritedSockets(process.env, process.pid);
   const plans = listenPlans(file, config, sockets);
 
@@ -160,7 +158,12 @@ function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logge
 
 function report(error: unknown, { phase }: Binary): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage;
-  if (error instanceof ConfigError || error instanceof KeySourceError || error instanceof StateError) {
+  if (
+    error instanceof FilesError ||
+    error instanceof ConfigError ||
+    error instanceof ListenError ||
+    error instanceof StateError
+  ) {
     process.stderr.write(`${error.message}\n`);
     return exit.config;
   }

@@ -95,12 +95,14 @@ export class Sidecar {
     const { config, sockets, binary, state, plans, onFault } = this.#parts;
     const [own, ...others] = plans;
     const admin = sockets.byName.get('admin')?.[0];
+    const { listen, group } = config.admin;
+    const ownAdmin = 'path' in listen ? { ...listen, group } : listen;
     for (const [index] of others.entries()) {
       const start = { worker: index + 1, config, state: state.shared, inboundCount: this.#inboundCount };
       this.#threads.push(await Thread.start(binary.phase, start, onFault));
     }
     try {
-      this.#admin = await startAdmin(admin === undefined ? config.admin.listen : { fd: admin }, {
+      this.#admin = await startAdmin(admin === undefined ? ownAdmin : { fd: admin }, {
         snapshot: () => this.#snapshot(),
         status: () => this.#status(),
         observed: (snapshot) => this.#parts.observed.document(snapshot),
@@ -164,7 +166,7 @@ export class Sidecar {
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,
       ready: this.#ready,
       workers: config.workers,
-      app_exposed_on: await exposedOn(config.inbound.app.port),
+      app_exposed_on: config.inbound === undefined ? [] : await exposedOn(config.inbound.app.port),
     };
   }
 

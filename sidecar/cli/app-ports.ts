@@ -13,7 +13,7 @@ const timeoutMs = 1_500;
  */
 export async function probeAppPorts(fleet: Fleet, states: readonly HostState[]): Promise<AppPort[]> {
   const targets = [...fleet.services.values()].flatMap(({ name, hosts, app }) =>
-    hosts.map((host) => ({ service: name, host, port: app })),
+    app === undefined ? [] : hosts.map((host) => ({ service: name, host, port: app })),
   );
   return Promise.all(targets.map((target) => probe(target, states)));
 }

@@ -2,8 +2,9 @@ import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Option } from 'commander';
 import { readYaml, type Source } from '../../config/load.ts';
+import { compileMatrix } from '../config/authorization.ts';
 import { type Fleet, loadFleet } from '../config/fleet.ts';
-import { compileMatrix, type Matrix } from '../policy/matrix.ts';
+import type { Matrix } from '../policy/matrix.ts';
 import type { Rule } from '../policy/rule.ts';
 
 /** Options of the commands that read authorization.yaml. */

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { parseYaml } from '../../config/load.ts';
+import { compileMatrix } from '../config/authorization.ts';
 import { rewriteFile } from '../files/replace-file.ts';
 import { fromOption } from '../fleet-reader/from.ts';
 import { proposalsYaml, withProposals } from '../matrix-tools/edit.ts';
 import { type Suggestion, suggest, type Withheld } from '../matrix-tools/suggest.ts';
-import { compileMatrix } from '../policy/matrix.ts';
 import { AnsweredNo } from '../terms/exit-codes.ts';
 import {
   authorizationOption,

@@ -58,7 +58,7 @@ export type GuardConfig = z.output<typeof guardConfigSchema>;
  * @throws {import('../../config/load.ts').ConfigError}
  */
 export async function loadGuardConfig(file: string): Promise<GuardConfig> {
-  const config = check(await readYaml(file), guardConfigSchema);
+  const config = check(await readYaml(file), guardConfigSchema, 'guard.yaml');
   const from = (path: string) => resolve(dirname(file), path);
   return {
     ...config,

@@ -1,3 +1,4 @@
+import type { SocketAddress } from '../../config/address.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { Upstream } from '../connections/client-connection.ts';
 import { UpstreamHost } from '../connections/host-pool.ts';
@@ -38,6 +39,8 @@ export interface Replay {
 /** What inbound works with; keyring and rules are snapshots that a reload replaces as a whole. */
 export interface InboundParts {
   readonly config: SidecarConfig;
+  /** Where the local app listens. */
+  readonly app: SocketAddress;
   readonly audience: ReadonlySet<string>;
   readonly telemetry: Telemetry;
   readonly replay: Replay;
@@ -66,11 +69,12 @@ export class Inbound implements Pipeline, Side {
   readonly #tunnels = new Set<Exchange>();
 
   constructor(parts: InboundParts) {
-    const { limits, timeouts, inbound } = parts.config;
+    const { app, config } = parts;
+    const { limits, timeouts } = config;
     this.#parts = parts;
     this.limits = limits;
     this.timeouts = timeouts;
-    this.#app = [new UpstreamHost(inbound.app.host, inbound.app.port, timeouts, false)];
+    this.#app = [new UpstreamHost(app.host, app.port, timeouts, false)];
   }
 
   onRequest(downstream: Downstream, head: RequestHead): void {

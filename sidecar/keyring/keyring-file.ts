@@ -67,12 +67,18 @@ export type KeyringFile = z.output<typeof keyringFileSchema>;
  * @throws {KeySourceError} keyring-malformed, naming every place and never a value
  */
 export function parseKeyringFile(file: string, text: string): KeyringFile {
+  if (text.trim() === '')
+    throw new KeySourceError('keyring-malformed', file, 'found an empty file, expected keyring.json');
   let data: unknown;
   try {
     data = JSON.parse(text);
   } catch (error) {
     const place = /\(line \d+ column \d+\)|at position \d+/.exec(String(error))?.[0];
-    throw new KeySourceError('keyring-malformed', file, `found no valid JSON${place ? ` ${place}` : ''}`);
+    throw new KeySourceError(
+      'keyring-malformed',
+      file,
+      `found no valid JSON${place ? ` ${place}` : ''}, expected keyring.json`,
+    );
   }
   const result = keyringFileSchema.safeParse(data);
   if (result.success) return result.data;

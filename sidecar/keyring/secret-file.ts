@@ -35,7 +35,8 @@ export async function readSecretFile(file: string): Promise<string> {
     return await handle.readFile('utf8');
   } catch (error) {
     if (error instanceof KeySourceError) throw error;
-    const found = (error as NodeJS.ErrnoException).code ?? 'an error';
+    const { code = 'an error' } = error as NodeJS.ErrnoException;
+    const found = code === 'ENOENT' ? 'no such file' : code;
     throw new KeySourceError('keyring-unreadable', file, `found ${found}, expected a readable file`);
   } finally {
     await handle?.close();

@@ -1,7 +1,8 @@
+import { type ListenAddress, parseListenAddress } from '../../config/address.ts';
 import { ConfigError } from '../../config/load.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
+import type { ListenOn } from './bind.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
-import type { ListenOn } from './listener.ts';
 
 /** What one thread listens on. */
 export interface ListenPlan {
@@ -12,7 +13,7 @@ export interface ListenPlan {
 /**
  * Who listens on what. Every thread has sockets of its own, so that none can close another's: of an inherited name
  * there are as many for each address as there are workers, one after the other; addresses of our own are opened by
- * all with SO_REUSEPORT.
+ * all with SO_REUSEPORT. UNIX sockets are there for one worker only.
  *
  * @returns one plan a worker
  * @throws {ConfigError} when the inherited sockets do not suffice
@@ -38,24 +39,23 @@ export function listenPlans(file: string, config: SidecarConfig, sockets: Inheri
       },
     ]);
   }
-  const reusePort = workers > 1;
+  const { group } = config.outbound;
+  const on = (address: ListenAddress) =>
+    'path' in address ? { ...address, group } : { ...address, reusePort: workers > 1 };
   const own = {
     outbound: [
-      config.outbound.listen,
-      ...Object.entries(config.outbound.routes).map(([at, route]) => ({ ...addressOf(at), route })),
+      on(config.outbound.listen),
+      ...Object.entries(config.outbound.routes).map(([at, route]) => ({
+        ...on(parseListenAddress(at) as ListenAddress),
+        route,
+      })),
     ],
-    inbound: [config.inbound.listen],
+    inbound: config.inbound === undefined ? [] : [on(config.inbound.listen)],
   };
   const share = (fds: readonly number[], worker: number): ListenOn[] =>
     fds.filter((_, index) => index % workers === worker).map((fd) => ({ fd }));
   return Array.from({ length: workers }, (_, worker) => ({
-    outbound:
-      outbound.length > 0 ? share(outbound, worker) : own.outbound.map((at) => ({ ...at, reusePort })),
-    inbound: inbound.length > 0 ? share(inbound, worker) : own.inbound.map((at) => ({ ...at, reusePort })),
+    outbound: outbound.length > 0 ? share(outbound, worker) : own.outbound,
+    inbound: inbound.length > 0 ? share(inbound, worker) : own.inbound,
   }));
-}
-
-function addressOf(text: string): { host: string; port: number } {
-  const at = text.lastIndexOf(':');
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 }

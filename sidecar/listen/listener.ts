@@ -1,29 +1,22 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { SocketAddress } from '../../config/units.ts';
+import { formatAddress } from '../../config/address.ts';
+import { bind, type ListenOn } from './bind.ts';
 
-/** Connections that may wait in the kernel until they are accepted. */
-const backlog = 4096;
-
-/** Where to listen: an address of our own, or the number of a listening socket that we inherited. */
-export type ListenOn =
-  | (SocketAddress & {
-      readonly reusePort?: boolean;
-      /** The callee of a route listener. */
-      readonly route?: string;
-    })
-  | { readonly fd: number };
-
-/** A listening socket; connections come paused, so that whoever takes one over misses no byte. */
+/** A listening socket; connections come paused, so that the one who takes them over misses no byte. */
 export class Listener {
   readonly #server: Server;
+  /** `address:port`, IPv6 in brackets, or `unix:PATH`, as `formatAddress` writes it. */
+  readonly local: string;
 
   private constructor(server: Server) {
     this.#server = server;
+    this.local = localOf(server);
   }
 
   /**
    * Starts to accept.
    *
+   * @throws {import('./bind.ts').ListenError}
    * @throws an error of node:net with `code` EADDRINUSE and the like
    */
   static async open(on: ListenOn, onConnection: (socket: Socket, local: string) => void): Promise<Listener> {
@@ -31,33 +24,24 @@ export class Listener {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
       onConnection(socket, local),
     );
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(
-        'fd' in on
-          ? { fd: on.fd }
-          : { host: on.host, port: on.port, backlog, reusePort: on.reusePort ?? false },
-        () => {
-          server.off('error', reject);
-          // A connection that could not be accepted, for want of descriptors: the others go on.
-          server.on('error', () => {});
-          resolve();
-        },
-      );
-    });
+    await bind(server, on);
+    // A connection that could not be accepted, for want of descriptors: the others go on.
+    server.on('error', () => {});
     const listener = new Listener(server);
     local = listener.local;
     return listener;
-  }
-
-  /** `address:port`, IPv6 in brackets. */
-  get local(): string {
-    const { address, port, family } = this.#server.address() as AddressInfo;
-    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
   /** Accepts no more; what was accepted is not touched. */
   close(): void {
     this.#server.close();
   }
+}
+
+/** Where a server listens: `address:port`, IPv6 in brackets, or `unix:PATH`. */
+export function localOf(server: Server): string {
+  const address = server.address() as AddressInfo | string;
+  return formatAddress(
+    typeof address === 'string' ? { path: address } : { host: address.address, port: address.port },
+  );
 }

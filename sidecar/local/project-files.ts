@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { ConfigError } from '../../config/load.ts';
 import { root } from '../../tools/build.ts';
+import { loadMatrix } from '../config/authorization.ts';
 import { loadFleet } from '../config/fleet.ts';
-import { loadMatrix } from '../policy/matrix.ts';
 import { localNames } from './layout.ts';
 
 /** The files of the project that the local fleet runs with; edit them and the sidecars take the change at once. */

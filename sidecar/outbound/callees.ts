@@ -35,16 +35,18 @@ export class Callees {
     const byAuthority = new Map<string, Callee>();
     const hosts = new Map<string, UpstreamHost>();
     for (const service of fleet.services.values()) {
+      const { inbound } = service;
+      // A service that only calls others.
+      if (inbound === undefined) continue;
       const callee: Callee = {
         name: service.name,
         hosts: service.hosts.map((address) => {
-          const at = `${address} ${service.inbound}`;
-          const host =
-            this.#hosts.get(at) ?? new UpstreamHost(address, service.inbound, this.#timeouts, true);
+          const at = `${address} ${inbound}`;
+          const host = this.#hosts.get(at) ?? new UpstreamHost(address, inbound, this.#timeouts, true);
           hosts.set(at, host);
           return host;
         }),
-        authorities: [service.name, `${service.name}:${service.inbound}`, `${service.name}:${service.app}`],
+        authorities: [service.name, `${service.name}:${inbound}`, `${service.name}:${service.app}`],
       };
       for (const authority of callee.authorities) byAuthority.set(authority, callee);
     }

@@ -1,8 +1,10 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { ConfigError, type Problem } from '../../config/problem.ts';
+import { loadMatrix } from '../config/authorization.ts';
 import { type Fleet, loadFleet } from '../config/fleet.ts';
-import { loadMatrix, type Matrix } from '../policy/matrix.ts';
+import type { Matrix } from '../policy/matrix.ts';
 
 /** fleet.yaml and authorization.yaml, read together: the one names services that the other must know. */
 export interface Policy {
@@ -10,12 +12,18 @@ export interface Policy {
   readonly matrix: Matrix;
 }
 
+interface PolicyFiles {
+  readonly fleet: string;
+  readonly authorization: string;
+}
+
 const settleMs = 50;
 const lookEveryMs = 5_000;
 
 /** The policy of this sidecar; replaced as a whole when a file changes, or not at all when the new one is wrong. */
 export class PolicySource {
-  readonly #files: { readonly fleet: string; readonly authorization: string };
+  readonly #files: PolicyFiles;
+  readonly #judge: (fleet: Fleet) => readonly Problem[];
   #current: Policy;
   #watchers: FSWatcher[] = [];
   #looks: NodeJS.Timeout | undefined;
@@ -23,14 +31,16 @@ export class PolicySource {
   #seen = '';
   #reloading: Promise<unknown> = Promise.resolve();
 
-  private constructor(files: { fleet: string; authorization: string }, current: Policy) {
+  /** @param judge what else is wrong with a new fleet.yaml, which is refused then */
+  constructor(files: PolicyFiles, current: Policy, judge: (fleet: Fleet) => readonly Problem[]) {
     this.#files = files;
     this.#current = current;
+    this.#judge = judge;
   }
 
-  /** @throws {import('../../config/load.ts').ConfigError} */
-  static async open(files: { fleet: string; authorization: string }): Promise<PolicySource> {
-    return new PolicySource(files, await read(files));
+  /** The policy of a thread whose main thread judges the files first. @throws {ConfigError} */
+  static async open(files: PolicyFiles): Promise<PolicySource> {
+    return new PolicySource(files, await read(files), () => []);
   }
 
   get current(): Policy {
@@ -41,11 +51,13 @@ export class PolicySource {
    * Reads both files again.
    *
    * @returns whether something else is in force now
-   * @throws {import('../../config/load.ts').ConfigError} what is in force stays so
+   * @throws {ConfigError} what is in force stays so
    */
   reload(): Promise<boolean> {
     const turn = this.#reloading.then(async () => {
       const next = await read(this.#files);
+      const problems = this.#judge(next.fleet);
+      if (problems.length > 0) throw new ConfigError(problems);
       const { fleet, matrix } = this.#current;
       if (next.fleet.hash === fleet.hash && next.matrix.hash === matrix.hash) return false;
       this.#current = next;
@@ -86,7 +98,7 @@ export class PolicySource {
   }
 }
 
-async function read(files: { fleet: string; authorization: string }): Promise<Policy> {
+async function read(files: PolicyFiles): Promise<Policy> {
   const fleet = await loadFleet(files.fleet);
   return { fleet, matrix: await loadMatrix(files.authorization, fleet) };
 }

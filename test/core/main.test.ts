@@ -35,7 +35,10 @@ t.test('says its version and its usage, and wants a configuration', async (t) =>
 });
 
 t.test('bad configuration ends it with 78 and the place', async (t) => {
-  t.match(await run('--config', '/nowhere/core.yaml'), { code: 78, err: '/nowhere/core.yaml: found ENOENT' });
+  t.match(await run('--config', '/nowhere/core.yaml'), {
+    code: 78,
+    err: '/nowhere/core.yaml: found no such file',
+  });
   t.match(await run('--config', await configured(t, '127.0.0.1:1', 'feature: on\n')), {
     code: 78,
     err: /core\.yaml:7:1: feature/,

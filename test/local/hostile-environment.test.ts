@@ -71,7 +71,8 @@ async function place(
   const folder = await tempFolder(t);
   const app = createServer((_, response) => response.end('from the app'));
   const [outbound, inbound, admin] = (await freePorts(3)) as [number, number, number];
-  const fleet = fleetOf({ 'npu-worker': ['127.0.0.1'], 'main-backend': ['127.0.0.1'] }, inbound);
+  const appPort = await listen(app);
+  const fleet = fleetOf({ 'npu-worker': ['127.0.0.1'], 'main-backend': ['127.0.0.2'] }, inbound, appPort);
   await writeFile(join(folder, 'fleet.yaml'), fleetYaml(fleet));
   await writeFile(
     join(folder, 'authorization.yaml'),
@@ -83,7 +84,7 @@ async function place(
   const config = {
     service: 'npu-worker',
     outbound: { listen: `127.0.0.1:${outbound}` },
-    inbound: { listen: `127.0.0.1:${inbound}`, app: `127.0.0.1:${await listen(app)}` },
+    inbound: { listen: `127.0.0.1:${inbound}`, app: `127.0.0.1:${appPort}` },
     admin: { listen: `127.0.0.1:${admin}` },
     fleet: 'fleet.yaml',
     authorization: 'authorization.yaml',

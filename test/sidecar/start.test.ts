@@ -48,7 +48,7 @@ t.test('a wrong sidecar.yaml is named with file, line and column', async (t) => 
   ] as const)
     await refused(t, { ...given, further }, why);
   await refused(t, { ...given, service: 'nobody' }, /nobody.*npu-worker, main-backend, ai-stack/);
-  await refused(t, { ...given, routes: { '127.0.0.1:1': 'nobody' } }, /sidecar\.yaml.*nobody.*npu-worker/);
+  await refused(t, { ...given, routes: { '127.0.0.1:9': 'nobody' } }, /sidecar\.yaml.*nobody.*npu-worker/);
 });
 
 t.test('wrong files beside it', async (t) => {

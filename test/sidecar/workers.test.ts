@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { loadFleet } from '../../sidecar/config/fleet.ts';
 import { exchange } from '../support/raw-http.ts';
 import { freePorts, launchSidecar, startSidecar } from '../support/sidecar-process.ts';
 import { startTarget } from './attacks/target.ts';
@@ -60,12 +61,14 @@ t.test('the memory of all workers is handed over', async (t) => {
 t.test('a port that is taken ends all of it, with one clear line', async (t) => {
   const target = await startTarget(t);
   const [outbound, admin] = (await freePorts(2)) as [number, number];
+  const { services } = await loadFleet(join(target.folder, 'fleet.yaml'));
+  const inbound = services.get('main-backend')?.inbound as number;
   const second = await launchSidecar(t, {
     phase: 'enforcing',
     folder: join(target.folder, 'main-backend'),
     service: 'main-backend',
-    ports: { inbound: target.inbound, outbound, admin },
-    app: 1,
+    ports: { inbound, outbound: target.outbound, admin },
+    app: 2,
     further: 'workers: 2\n',
   });
   t.equal((await second.exited).code, 78);
@@ -74,7 +77,7 @@ t.test('a port that is taken ends all of it, with one clear line', async (t) => 
     phase: 'enforcing',
     folder: join(target.folder, 'main-backend'),
     service: 'main-backend',
-    ports: { inbound: (await freePorts(1))[0] as number, outbound, admin },
-    app: 1,
+    ports: { inbound, outbound, admin },
+    app: 2,
   });
 });

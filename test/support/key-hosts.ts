@@ -52,7 +52,7 @@ export class KeyHosts {
       });
       hosts.telemetry.set(name, telemetry);
       const admin = await adminOf(source, telemetry);
-      hosts.adminUrls.push(`http://127.0.0.1:${admin.address.port}`);
+      hosts.adminUrls.push(`http://${admin.address}`);
       t.teardown(async () => {
         source.close();
         await admin.close();

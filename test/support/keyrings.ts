@@ -4,11 +4,11 @@ import { renderKeyrings } from '../../sidecar/rotation/render.ts';
 import type { ServiceRoots } from '../../sidecar/rotation/roots.ts';
 
 /** A fleet by service names and hosts. */
-export function fleetOf(services: Record<string, readonly string[]>, inbound = 15006): Fleet {
+export function fleetOf(services: Record<string, readonly string[]>, inbound = 15006, app = 8080): Fleet {
   return {
-    services: new Map(
-      Object.entries(services).map(([name, hosts]) => [name, { name, hosts, inbound, app: 8080 }]),
-    ),
+    services: new Map(Object.entries(services).map(([name, hosts]) => [name, { name, hosts, inbound, app }])),
+    coveredFields: [],
+    operators: [],
     hash: '0'.repeat(64),
   };
 }

@@ -54,5 +54,5 @@ export async function adminThatSaw(
     telemetry.close();
     return admin.close().catch(() => {});
   });
-  return { url: `http://127.0.0.1:${admin.address.port}`, telemetry, admin, lines };
+  return { url: `http://${admin.address}`, telemetry, admin, lines };
 }

@@ -16,6 +16,8 @@ export interface SidecarOptions {
   readonly service: string;
   readonly ports: { readonly outbound: number; readonly inbound: number; readonly admin: number };
   readonly app: number;
+  /** Where inbound listens, 127.0.0.1 unless told. */
+  readonly host?: string;
   /** Lines of `routes`, `listener: callee`. */
   readonly routes?: Readonly<Record<string, string>>;
   /** Further lines of sidecar.yaml, such as `limits: { connections: 5 }`. */
@@ -89,7 +91,7 @@ export async function launchSidecar(t: Test, options: SidecarOptions): Promise<S
     file,
     `service: ${service}
 outbound: { listen: 127.0.0.1:${ports.outbound}, routes: { ${routes.join(', ')} } }
-inbound: { listen: 127.0.0.1:${ports.inbound}, app: 127.0.0.1:${app} }
+inbound: { listen: ${options.host ?? '127.0.0.1'}:${ports.inbound}, app: 127.0.0.1:${app} }
 admin: { listen: 127.0.0.1:${ports.admin} }
 fleet: ../fleet.yaml
 authorization: ../authorization.yaml

@@ -1,7 +1,9 @@
 import { connect, createServer } from 'node:net';
 
+/** Where relays listen: at the port of the callee's sidecar, on an address of their own. */
+export const relayHost = '127.0.0.2';
+
 export interface TamperingRelay {
-  readonly port: number;
   /** What becomes of the bytes towards the callee; they pass unchanged unless told. */
   change: (text: string) => string;
 }
@@ -24,8 +26,8 @@ export async function tamperingRelay(
       one.on('close', () => other.destroy());
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(calleePort, relayHost, resolve));
   t.teardown(() => server.close());
-  const relay: TamperingRelay = { port: (server.address() as { port: number }).port, change: (text) => text };
+  const relay: TamperingRelay = { change: (text) => text };
   return relay;
 }

@@ -1,8 +1,8 @@
 /** Our own verifier before other people's proxies: the same checks, so that only the proxying differs. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
+import { loadMatrix } from '../../../sidecar/config/authorization.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
-import { loadMatrix } from '../../../sidecar/policy/matrix.ts';
 import { ReplayMemory } from '../../../sidecar/replay/replay-memory.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import type { SignableRequest } from '../../../sidecar/signature/message.ts';

@@ -165,7 +165,7 @@ t.test('speaks as an ACL user with a password from a file', async (t) => {
   );
   await t.rejects(openPool(t, `redis://127.0.0.1:${server.port}`, { password_file: '/nowhere/password' }), {
     code: 'bad-configuration',
-    message: '/nowhere/password: found ENOENT, expected a readable file, as core.yaml says',
+    message: '/nowhere/password: found no such file, expected a readable file',
   });
 });
 

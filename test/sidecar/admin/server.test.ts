@@ -47,7 +47,7 @@ async function admin(t: { teardown(done: () => unknown): void }, changes: Partia
     telemetry.close();
     return started.close();
   });
-  return `http://127.0.0.1:${started.address.port}`;
+  return `http://${started.address}`;
 }
 
 function ask(url: string, options: { method?: string; host?: string } = {}) {
@@ -123,7 +123,7 @@ t.test('closes although a client keeps its connection', async (t) => {
   const sources = { snapshot: () => telemetry.snapshot(), status: () => status, observed: () => observed };
   const started = await startAdmin({ host: '127.0.0.1', port: 0 }, sources);
   await new Promise((resolve) =>
-    get({ port: started.address.port, path: '/status', agent }, (response) =>
+    get({ port: started.address.split(':')[1], path: '/status', agent }, (response) =>
       response.resume().on('end', resolve),
     ),
   );

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { parseYaml } from '../../../config/load.ts';
+import { compileMatrix } from '../../../sidecar/config/authorization.ts';
 import { frameRequest } from '../../../sidecar/http1/framing.ts';
 import { parseRequestHead } from '../../../sidecar/http1/head-parser.ts';
 import { assemblyBuffer } from '../../../sidecar/http1/llhttp.ts';
 import { decide } from '../../../sidecar/policy/decide.ts';
-import { compileMatrix } from '../../../sidecar/policy/matrix.ts';
 import { DigestCheck } from '../../../sidecar/signature/content-digest.ts';
 import { PairKey } from '../../../sidecar/signature/hmac.ts';
 import type { VerifierKeys } from '../../../sidecar/signature/verifier-keys.ts';

@@ -58,8 +58,8 @@ export async function startTarget(
   await writeFleet(
     folder,
     {
-      'npu-worker': { inbound, app: app.port },
-      'main-backend': { inbound: other, app: 1 },
+      'npu-worker': { inbound, app: appPort ?? app.port },
+      'main-backend': { inbound: other, app: 2 },
       'ai-stack': { host: '127.0.0.2', inbound: third, app: 1 },
     },
     authorization,

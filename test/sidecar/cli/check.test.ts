@@ -79,8 +79,14 @@ t.test('sees that the files do not belong together', async (t) => {
   });
   const { code, stderr } = await runCountersign(['check', '--config', join(path, 'sidecar.yaml')]);
   t.equal(code, 78);
-  t.match(stderr, /service: found "npu-worker", expected one of main-backend, npu/);
-  t.match(stderr, /keyring\.json: service: found "main-backend", expected "npu-worker"/);
+  t.match(
+    stderr,
+    /sidecar\.yaml:1:10: service: found the service "npu-worker", expected one of fleet\.yaml: main-backend, npu/,
+  );
+  t.match(
+    stderr,
+    /keyring\.json: service: found a keyring of main-backend, expected the keyring of npu-worker/,
+  );
 });
 
 t.test('refuses a keyring that others may read', async (t) => {

@@ -26,8 +26,11 @@ async function host(t: Test) {
   const folder = await tempFolder(t);
   const app = await RecordingApp.start(t);
   const [inbound = 0, outbound = 0, admin = 0] = await freePorts(3);
-  const away = { inbound: 1, app: 1 };
-  const fleet = { 'npu-worker': { inbound, app: app.port }, 'main-backend': away, 'ai-stack': away };
+  const fleet = {
+    'npu-worker': { inbound, app: app.port },
+    'main-backend': { inbound: 1, app: 2 },
+    'ai-stack': { inbound: 3, app: 4 },
+  };
   await writeFleet(folder, fleet, allowed);
   const seen = callers.map((caller) => ({
     caller,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { parseYaml } from '../../../config/load.ts';
+import { compileMatrix } from '../../../sidecar/config/authorization.ts';
 import { authorize, isPublic } from '../../../sidecar/policy/authorize.ts';
-import { compileMatrix } from '../../../sidecar/policy/matrix.ts';
 
 const matrix = compileMatrix(
   parseYaml(

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { parseYaml } from '../../../config/load.ts';
-import { compileMatrix } from '../../../sidecar/policy/matrix.ts';
+import { compileMatrix } from '../../../sidecar/config/authorization.ts';
 import { rejudge } from '../../../sidecar/readiness/rejudge.ts';
 import { reasons } from '../../../sidecar/terms/reasons.ts';
 import { authorizationYaml, observedRow } from '../../support/gathered-fleet.ts';

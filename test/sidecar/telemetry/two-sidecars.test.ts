@@ -9,7 +9,7 @@ import { writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
 import { traceCall } from '../../../sidecar/readiness/both-sides.ts';
 import { runCountersign } from '../../support/run-countersign.ts';
 import { freePorts, type SidecarOptions, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
-import { tamperingRelay } from '../../support/tampering-relay.ts';
+import { relayHost, tamperingRelay } from '../../support/tampering-relay.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const authorization = `services:
@@ -27,7 +27,7 @@ await writeFleet(
   folder,
   {
     'main-backend': { inbound: backend.inbound, app: ports[6] as number },
-    'npu-worker': { inbound: relay.port, app: appPort },
+    'npu-worker': { host: relayHost, inbound: worker.inbound, app: appPort },
   },
   authorization,
 );
