@@ -1,3 +1,4 @@
+import { ChunkSizeLimit } from './chunk-size.ts';
 import { chunkBuffer, llhttpError, memory, type Sink, SuspendedParse } from './llhttp.ts';
 
 /** Room for a chunk's size and line ends, beside which at most 256 bytes of extensions are taken. */
@@ -19,13 +20,14 @@ export class ChunkedError extends Error {
 }
 
 /**
- * Decodes one chunked body, in whatever pieces it comes (RFC 9112 §7.1). llhttp finds its end; the sizes of chunk
- * extensions and of the trailer section are bounded here.
+ * Decodes one chunked body, in whatever pieces it comes (RFC 9112 §7.1). llhttp finds its end; the sizes of chunks, of
+ * their extensions and of the trailer section are bounded here.
  */
 export class ChunkedDecoder implements Sink {
   readonly #parse = new SuspendedParse();
   readonly #trailerLimit: number;
   readonly #onPiece: OnPiece;
+  readonly #sizes = new ChunkSizeLimit();
   #headSeen = false;
   #ended = false;
   #fault = '';
@@ -88,8 +90,12 @@ export class ChunkedDecoder implements Sink {
   }
 
   #count(upTo: number): number {
+    if (this.#trailers === undefined && !this.#sizes.takes(this.#counted, upTo)) {
+      this.#fault = 'a chunk size of more than 15 digits or past 2^53 - 1';
+    }
     this.#overhead += upTo - this.#counted;
     this.#counted = upTo;
+    if (this.#fault !== '') return llhttpError.user;
     if (this.#trailers === undefined && this.#overhead > framingBytes) {
       this.#fault = 'a chunk extension of more than 256 bytes';
     } else if (this.#overhead > this.#trailerLimit) {
@@ -115,6 +121,7 @@ export class ChunkedDecoder implements Sink {
     if (this.#count(at) !== 0) return llhttpError.user;
     this.#overhead = 0;
     this.#counted = at + length;
+    this.#sizes.next();
     this.#onPiece(this.#source, at - this.#shift, at + length - this.#shift);
     return 0;
   }
