@@ -1,20 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { ConfigError } from '../../config/load.ts';
-import { loadFleet } from '../config/fleet.ts';
-import { readSecretFile } from '../keyring/secret-file.ts';
+import { type Fleet, loadFleet } from '../config/fleet.ts';
 import type { SidecarAccess } from '../rotation/bring-keyrings.ts';
 import { OutFolder } from '../rotation/out-folder.ts';
 import { KeyRegistry } from '../rotation/registry.ts';
-import { connectRegistry, type RegistryAccess } from '../rotation/registry-connection.ts';
-import { parseRegistryUrl, type RegistryAddress } from '../rotation/registry-url.ts';
 import type { Rotator } from '../rotation/rotator.ts';
-
+import type { StatusAccess } from '../rotation/status-reader.ts';
 import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
+import { openRegistry } from './open-registry.ts';
 
 /** Options of every `countersign keys` command. */
 export interface RegistryOptions {
-  redis: string;
+  registry?: string;
+  redis?: string;
   redisUser?: string;
   redisPasswordFile?: string;
   redisCa?: string;
@@ -25,20 +22,25 @@ export interface RegistryOptions {
   fleet: string;
 }
 
-/** Options of the commands that bring keyrings to sidecars. */
-export interface DeliveryOptions {
-  deliver: string;
+/** Options of the commands that ask sidecars what they have loaded. */
+export interface StatusOptions {
   from?: string[];
   status?: string;
+}
+
+/** Options of the commands that bring keyrings to sidecars. */
+export interface DeliveryOptions extends StatusOptions {
+  deliver: string;
   alarm?: string;
   wait: number;
 }
 
 export function withRegistryOptions(command: Command): Command {
   return command
-    .requiredOption(
+    .option('--registry <file:path>', 'the key registry in a file (0600), for a fleet without Redis')
+    .option(
       '--redis <url>',
-      'the key registry: redis://HOST:PORT, rediss://… (TLS), redis+sentinel://HOST:PORT,HOST:PORT/MASTER, redis+cluster://HOST:PORT,HOST:PORT',
+      'the key registry in Redis: redis://HOST:PORT, rediss://… (TLS), redis+sentinel://HOST:PORT,HOST:PORT/MASTER, redis+cluster://HOST:PORT,HOST:PORT',
     )
     .option('--redis-user <name>', 'ACL user, such as countersign-rotator')
     .option('--redis-password-file <file>', 'file (0600) with the password')
@@ -91,6 +93,10 @@ function seconds(text: string): number {
   return Number(text);
 }
 
+export function statusAccess({ from, status }: StatusOptions): StatusAccess {
+  return { adminUrls: from ?? [], ...(status !== undefined && { statusCommand: status }) };
+}
+
 /** @throws {UsageError} when there is no way to hear of what a sidecar has loaded */
 export function sidecarAccess(options: DeliveryOptions): SidecarAccess {
   if (options.from === undefined && options.status === undefined)
@@ -98,9 +104,8 @@ export function sidecarAccess(options: DeliveryOptions): SidecarAccess {
       'found neither --from nor --status, expected one: only what a sidecar has loaded counts as delivered',
     );
   return {
+    ...statusAccess(options),
     deliverCommand: options.deliver,
-    ...(options.status !== undefined && { statusCommand: options.status }),
-    adminUrls: options.from ?? [],
     loadWithinMs: options.wait * 1000,
   };
 }
@@ -115,16 +120,15 @@ export async function withRotator<T>(
   outPath: string,
   work: (rotator: Rotator, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const address = parseAddress(options.redis);
   const fleet = await loadFleet(options.fleet);
-  const connection = await connectRegistry(await registryAccess(options, address));
+  const { store, close } = await openRegistry(options);
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort(new AnsweredNo('interrupted; run the same command again to go on'));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     const rotator: Rotator = {
       fleet,
-      registry: new KeyRegistry(connection.client),
+      registry: new KeyRegistry(store),
       out: new OutFolder(outPath),
       now: Date.now,
       say: (line) => process.stderr.write(`${line}\n`),
@@ -135,57 +139,25 @@ export async function withRotator<T>(
     throw interrupt.signal.aborted ? interrupt.signal.reason : error;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    connection.close();
+    close();
   }
 }
 
-function parseAddress(url: string): RegistryAddress {
-  try {
-    return parseRegistryUrl(url);
-  } catch (error) {
-    throw new UsageError(`--redis: ${(error as Error).message}`);
-  }
+/** @throws {UsageError} when one is not in the fleet */
+export function namedServices(fleet: Fleet, services: readonly string[]): string[] {
+  return known('services', services, [...fleet.services.keys()]);
 }
 
-async function registryAccess(options: RegistryOptions, address: RegistryAddress): Promise<RegistryAccess> {
-  const tlsFiles = [options.redisCa, options.redisCert, options.redisKey];
-  if (!address.tls && tlsFiles.some((file) => file !== undefined))
-    throw new UsageError(
-      '--redis: found a URL without TLS beside certificates for it, expected rediss://…, rediss+sentinel://… or rediss+cluster://…',
-    );
-  if ((options.redisCert === undefined) !== (options.redisKey === undefined))
-    throw new UsageError('--redis-cert and --redis-key belong together: found one, expected both or none');
-  const password = await secretLine(options.redisPasswordFile);
-  const sentinelPassword = await secretLine(options.sentinelPasswordFile);
-  const ca = await text(options.redisCa);
-  const cert = await text(options.redisCert);
-  const key = options.redisKey === undefined ? undefined : await readSecretFile(options.redisKey);
-  return {
-    address,
-    ...(options.redisUser !== undefined && { username: options.redisUser }),
-    ...(password !== undefined && { password }),
-    ...(options.sentinelUser !== undefined && { sentinelUsername: options.sentinelUser }),
-    ...(sentinelPassword !== undefined && { sentinelPassword }),
-    tls: {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-    },
-  };
+/** @throws {UsageError} when one is not in the fleet */
+export function namedHosts(fleet: Fleet, hosts: readonly string[]): string[] {
+  return known('hosts', hosts, [
+    ...new Set([...fleet.services.values()].flatMap((service) => service.hosts)),
+  ]);
 }
 
-async function secretLine(file: string | undefined): Promise<string | undefined> {
-  return file === undefined ? undefined : (await readSecretFile(file)).replace(/\r?\n$/, '');
-}
-
-async function text(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const found = String((cause as NodeJS.ErrnoException).code);
-    throw new ConfigError([{ file, line: 0, column: 0, path: '', found, expected: 'a readable PEM file' }], {
-      cause,
-    });
-  }
+function known(what: string, named: readonly string[], all: readonly string[]): string[] {
+  const unknown = named.filter((name) => !all.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(`found ${unknown.join(', ')}, expected ${what} of the fleet: ${all.join(', ')}`);
+  return [...new Set(named)];
 }

@@ -6,6 +6,8 @@ import { exit } from '../terms/exit-codes.ts';
 import {
   adminUrlOption,
   type RegistryOptions,
+  type StatusOptions,
+  statusAccess,
   statusCommandOption,
   withRegistryOptions,
   withRotator,
@@ -32,15 +34,11 @@ export function keysStatusCommand(): Command {
     .addOption(adminUrlOption())
     .addOption(statusCommandOption())
     .option('--json', 'as JSON')
-    .action(async (options: RegistryOptions & { from?: string[]; status?: string; json?: boolean }) => {
+    .action(async (options: RegistryOptions & StatusOptions & { json?: boolean }) => {
       const report = await withRotator(options, '.', async ({ fleet, registry }, signal) => {
         const state = await registry.read(fleet.services.keys());
         const asked = options.from !== undefined || options.status !== undefined;
-        const access = {
-          adminUrls: options.from ?? [],
-          ...(options.status !== undefined && { statusCommand: options.status }),
-        };
-        const sightings = asked ? await sightSidecars(access, fleet, signal) : [];
+        const sightings = asked ? await sightSidecars(statusAccess(options), fleet, signal) : [];
         const { silent, ...rest } = keyReport(fleet, state, sightings, Date.now());
         return { ...rest, silent: asked ? silent : [] };
       });
@@ -61,6 +59,12 @@ function toDo(report: KeyReport): string[] {
           `A rotation of ${rotation.services.join(', ')} begun ${rotation.startedAt} is not finished (${rotation.phase}): run keys rotate.`,
         ]
       : []),
+    ...(report.lost.length > 0
+      ? [`${report.lost.join(', ')}: the registry has lost their roots; run keys rotate.`]
+      : []),
+    ...report.revoked_hosts.map(
+      ({ host, at }) => `${host} is revoked since ${at}; run keys readmit ${host} when it is back.`,
+    ),
     ...(without.length > 0 ? [`${without.join(', ')}: no key; run keys init.`] : []),
     ...(due.length > 0 ? [`${due.map(({ service }) => service).join(', ')}: due; run keys rotate.`] : []),
     ...stray.map(

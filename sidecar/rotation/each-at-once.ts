@@ -1,10 +1,12 @@
-const lanes = 8;
-
-/** Does asynchronous work for every item, eight at a time. */
-export async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
+/** Does asynchronous work for every item, several at a time: eight unless told. */
+export async function eachAtOnce<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  lanes = 8,
+): Promise<void> {
+  const queue = items.values();
   const lane = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+    for (const item of queue) await work(item);
   };
   await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
 }

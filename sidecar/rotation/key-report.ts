@@ -1,7 +1,15 @@
 import type { Fleet } from '../config/fleet.ts';
 import type { LoadedKeys } from '../keyring/loaded-keys.ts';
 import { splitKeyId } from '../terms/kid.ts';
-import { placesOf, type Registry, type Rotation, rootsInForce, rotationPeriodDays } from './roots.ts';
+import { kidsOf } from './generations-in-use.ts';
+import {
+  keyedPlaces,
+  placeName,
+  type Registry,
+  type Rotation,
+  rootsInForce,
+  rotationPeriodDays,
+} from './roots.ts';
 
 const dayMs = 86_400_000;
 
@@ -40,6 +48,9 @@ export interface KeyLine {
 export interface KeyReport {
   readonly keys: readonly KeyLine[];
   readonly rotation?: Rotation;
+  /** Key ids whose root the registry has lost: their pair keys live in the keyrings alone. */
+  readonly lost: readonly string[];
+  readonly revoked_hosts: readonly { readonly host: string; readonly at: string }[];
   /** Services of the fleet without a key. */
   readonly without_key: readonly string[];
   readonly revoked: readonly { readonly service: string; readonly at: string }[];
@@ -81,12 +92,17 @@ export function keyReport(
   return {
     keys,
     ...(registry.rotation && { rotation: registry.rotation }),
+    lost: entries.flatMap(([, roots]) => {
+      const { current } = rootsInForce(roots);
+      return current !== undefined && current.key === undefined ? [current.kid] : [];
+    }),
+    revoked_hosts: [...(registry.revokedHosts ?? [])].map(([host, at]) => ({ host, at })),
     without_key: entries.filter(([, roots]) => !rootsInForce(roots).current).map(([service]) => service),
     revoked: entries.flatMap(([service, roots]) =>
       roots.revoked && !rootsInForce(roots).current ? [{ service, at: roots.revoked.at }] : [],
     ),
-    silent: placesOf(fleet)
-      .map(({ service, host }) => `${service}@${host}`)
+    silent: keyedPlaces(fleet, registry)
+      .map(placeName)
       .filter((place) => !heard.has(place)),
   };
 }
@@ -111,10 +127,5 @@ function lineOf(kid: string, state: KeyState, sightings: readonly Sighting[]): K
 }
 
 function kidsSeen(sightings: readonly Sighting[]): Set<string> {
-  return new Set(
-    sightings.flatMap(({ keys }) => [
-      ...Object.values(keys.outbound).map(({ kid }) => kid),
-      ...Object.values(keys.inbound).flatMap((each) => each.map(({ kid }) => kid)),
-    ]),
-  );
+  return new Set(sightings.flatMap(({ keys }) => [...kidsOf(keys)]));
 }

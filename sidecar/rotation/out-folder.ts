@@ -1,14 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeySourceError } from '../keyring/errors.ts';
 import { type KeyringFile, parseKeyringFile } from '../keyring/keyring-file.ts';
 import { readSecretFile, writeSecretFile } from '../keyring/secret-file.ts';
-import { splitKeyId } from '../terms/kid.ts';
+import type { KeyringRenderer } from './render.ts';
+import { type Place, placeName } from './roots.ts';
+
+/** A sidecar's keyring as it lies in the folder. */
+export interface Issued extends Place {
+  /** The random name of this very file. */
+  readonly issue: string;
+}
+
+/** Found in the text, for to parse a large fleet's keyrings takes minutes. */
+const kidInText = /"kid": *"([a-z0-9-]+)\/(\d{1,7})"/g;
+const issueLine = /^ {2}"issue": "([0-9a-f]{32})",$/m;
 
 /**
  * The folder in which the rotator leaves one keyring a sidecar, `SERVICE@HOST.json`, 0600. A file whose keys
- * stay the same keeps its `issue`, so a rotation that is resumed does not deliver anew what has arrived.
+ * stay the same keeps its `issue`, so a rotation that is resumed does not deliver again what has arrived.
  */
 export class OutFolder {
   readonly path: string;
@@ -21,59 +32,88 @@ export class OutFolder {
     return join(this.path, `${place}.json`);
   }
 
-  /** Writes the keyrings that differ from what lies there, and gives each the issue that it now has. */
-  async write(keyrings: ReadonlyMap<string, KeyringFile>): Promise<Map<string, KeyringFile>> {
+  /**
+   * Writes the keyrings that differ from what lies there, one at a time: a large fleet's do not fit into memory.
+   *
+   * @returns the issue that each now has, by place
+   */
+  async write(renderer: KeyringRenderer): Promise<Map<string, Issued>> {
     await mkdir(this.path, { recursive: true, mode: 0o700 }).catch(this.#unusable);
-    const written = new Map<string, KeyringFile>();
-    for (const [place, keyring] of keyrings) {
-      const before = await this.#read(place);
-      if (
-        before?.issue !== undefined &&
-        keyringText({ ...keyring, issue: before.issue }) === keyringText(before)
-      ) {
-        written.set(place, before);
-        continue;
-      }
-      const issued = { ...keyring, issue: randomBytes(16).toString('hex') };
-      await writeSecretFile(this.fileOf(place), keyringText(issued));
-      written.set(place, issued);
+    const issued = new Map<string, Issued>();
+    for (const place of renderer.places) {
+      const name = placeName(place);
+      issued.set(name, { ...place, issue: await this.#writeOne(name, renderer.keyringOf(place)) });
     }
-    return written;
+    return issued;
   }
 
-  /** The highest generation of each caller that any keyring here names: a registry that lost its counters starts above it. */
+  /** Deletes a keyring: what is written next gets a new issue, and is delivered again. */
+  async forget(place: string): Promise<void> {
+    await rm(this.fileOf(place), { force: true });
+  }
+
+  /** Keeps a keyring that was collected from its host. */
+  async keep(keyring: KeyringFile): Promise<void> {
+    await mkdir(this.path, { recursive: true, mode: 0o700 }).catch(this.#unusable);
+    await writeSecretFile(this.fileOf(placeName(keyring)), keyringText(keyring));
+  }
+
+  /** The keyring of a sidecar; undefined when there is none, or something else. */
+  async read(place: string): Promise<KeyringFile | undefined> {
+    const text = await this.#text(place);
+    try {
+      return text === undefined ? undefined : parseKeyringFile(this.fileOf(place), text);
+    } catch (error) {
+      // What lies there instead of a keyring is replaced by one.
+      if (error instanceof KeySourceError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The keyrings that lie here, one at a time. */
+  async *keyrings(): AsyncGenerator<KeyringFile> {
+    for (const place of await this.#places()) {
+      const keyring = await this.read(place);
+      if (keyring !== undefined) yield keyring;
+    }
+  }
+
+  /** The highest generation of each caller that any keyring here names. */
   async highestGenerations(): Promise<Map<string, number>> {
     const highest = new Map<string, number>();
+    for (const place of await this.#places())
+      for (const [, caller = '', generation] of ((await this.#text(place)) ?? '').matchAll(kidInText))
+        highest.set(caller, Math.max(highest.get(caller) ?? 0, Number(generation)));
+    return highest;
+  }
+
+  async #places(): Promise<string[]> {
     const names = await readdir(this.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       return this.#unusable(error);
     });
-    for (const name of names) {
-      if (!name.endsWith('.json') || !name.includes('@')) continue;
-      const keyring = await this.#read(name.slice(0, -'.json'.length));
-      if (keyring === undefined) continue;
-      const kids = [
-        ...Object.values(keyring.outbound).map(({ kid }) => kid),
-        ...Object.values(keyring.inbound).flatMap((keys) => keys.map(({ kid }) => kid)),
-      ];
-      for (const kid of kids) {
-        const { caller, generation } = splitKeyId(kid);
-        highest.set(caller, Math.max(highest.get(caller) ?? 0, generation));
-      }
-    }
-    return highest;
+    return names
+      .filter((name) => name.endsWith('.json') && name.includes('@'))
+      .map((name) => name.slice(0, -'.json'.length));
+  }
+
+  async #writeOne(name: string, keyring: KeyringFile): Promise<string> {
+    const before = await this.#text(name);
+    const known = before === undefined ? undefined : issueLine.exec(before)?.[1];
+    if (known !== undefined && before === keyringText({ ...keyring, issue: known })) return known;
+    const issue = randomBytes(16).toString('hex');
+    await writeSecretFile(this.fileOf(name), keyringText({ ...keyring, issue }));
+    return issue;
   }
 
   readonly #unusable = ({ code }: NodeJS.ErrnoException): never => {
     throw new KeySourceError('not-writable', this.path, `found ${code}, expected a folder for keyrings`);
   };
 
-  async #read(place: string): Promise<KeyringFile | undefined> {
-    const file = this.fileOf(place);
+  async #text(place: string): Promise<string | undefined> {
     try {
-      return parseKeyringFile(file, await readSecretFile(file));
+      return await readSecretFile(this.fileOf(place));
     } catch (error) {
-      // Whatever lies there instead of a keyring is replaced by one.
       if (error instanceof KeySourceError) return undefined;
       throw error;
     }

@@ -1,22 +1,30 @@
 import type { Fleet } from '../config/fleet.ts';
-import { derivePairKey } from '../keyring/derive.ts';
+import { PairKeys } from '../keyring/derive.ts';
 import type { KeyringFile } from '../keyring/keyring-file.ts';
+import type { CarriedKeys } from './carried-keys.ts';
 import {
   generationOf,
+  keyedPlaces,
   type Place,
-  type PreviousRoot,
   placeName,
-  placesOf,
   type Registry,
   type Root,
   type RotationPhase,
   rootsInForce,
 } from './roots.ts';
 
+/** One root of a caller, ready to make pair keys. */
+interface CallerRoot {
+  readonly kid: string;
+  readonly notAfter: string | undefined;
+  /** In base64; undefined when the root is lost and no keyring had this pair's key. */
+  pairKey(callee: string, host: string): string | undefined;
+}
+
 /** The root that a service signs with, and all that are accepted of it. */
 interface CallerRoots {
-  readonly signing: Root;
-  readonly accepted: readonly (Root | PreviousRoot)[];
+  readonly signing: CallerRoot;
+  readonly accepted: readonly CallerRoot[];
 }
 
 const signersHaveSwitched: Record<RotationPhase, boolean> = {
@@ -27,54 +35,81 @@ const signersHaveSwitched: Record<RotationPhase, boolean> = {
 };
 
 /**
- * The keyring of every sidecar of the fleet, as the registry stands: pure, so the same registry gives the same
- * keyrings. A service without a root, or a revoked one, neither calls nor is called.
- *
- * @returns by `placeName`, without an `issue`
+ * Makes the keyring of every sidecar of a fleet, one at a time, as the registry stands: the same registry gives the same
+ * keyrings. A service without a root, or a revoked one, neither calls nor is called; a revoked host gets none.
  */
-export function renderKeyrings(fleet: Fleet, registry: Registry, nowMs: number): Map<string, KeyringFile> {
-  const callers = new Map<string, CallerRoots>();
-  for (const name of fleet.services.keys()) {
-    const roots = callerRoots(name, registry, nowMs);
-    if (roots !== undefined) callers.set(name, roots);
+export class KeyringRenderer {
+  /** The sidecars that are to have a keyring. */
+  readonly places: readonly Place[];
+  readonly #fleet: Fleet;
+  readonly #callers = new Map<string, CallerRoots>();
+
+  /** @param carried the pair keys of lost roots */
+  constructor(fleet: Fleet, registry: Registry, nowMs: number, carried?: CarriedKeys) {
+    this.#fleet = fleet;
+    this.places = keyedPlaces(fleet, registry);
+    for (const name of fleet.services.keys()) {
+      const roots = callerRoots(name, registry, nowMs, carried);
+      if (roots !== undefined) this.#callers.set(name, roots);
+    }
   }
-  return new Map(
-    placesOf(fleet).map((place) => [placeName(place), renderKeyring(place, fleet, callers)] as const),
-  );
+
+  /** The keyring of one sidecar, without an `issue`. */
+  keyringOf({ service, host }: Place): KeyringFile {
+    const outbound: KeyringFile['outbound'] = {};
+    const inbound: KeyringFile['inbound'] = {};
+    const own = this.#callers.get(service);
+    if (own === undefined) return { service, host, outbound, inbound };
+    for (const callee of this.#callers.keys()) {
+      const hosts = this.#fleet.services.get(callee)?.hosts ?? [];
+      const keys = hosts.flatMap((at) => {
+        const key = own.signing.pairKey(callee, at);
+        return key === undefined ? [] : [[at, key] as const];
+      });
+      outbound[callee] = { kid: own.signing.kid, keys: Object.fromEntries(keys) };
+    }
+    for (const [caller, { accepted }] of this.#callers)
+      inbound[caller] = accepted.flatMap((root) => {
+        const key = root.pairKey(service, host);
+        if (key === undefined) return [];
+        return [{ kid: root.kid, key, ...(root.notAfter !== undefined && { not_after: root.notAfter }) }];
+      });
+    return { service, host, outbound, inbound };
+  }
 }
 
-function callerRoots(name: string, registry: Registry, nowMs: number): CallerRoots | undefined {
+/** Every keyring at once, by `placeName`. */
+export function renderKeyrings(fleet: Fleet, registry: Registry, nowMs: number): Map<string, KeyringFile> {
+  const renderer = new KeyringRenderer(fleet, registry, nowMs);
+  return new Map(renderer.places.map((place) => [placeName(place), renderer.keyringOf(place)] as const));
+}
+
+function callerRoots(
+  name: string,
+  registry: Registry,
+  nowMs: number,
+  carried: CarriedKeys | undefined,
+): CallerRoots | undefined {
   const { current, pending, previous } = rootsInForce(registry.services.get(name) ?? {});
   if (current === undefined) return undefined;
   const rotation = registry.rotation?.services.includes(name) ? registry.rotation : undefined;
   const next = rotation === undefined ? undefined : pending;
   const old = previous !== undefined && Date.parse(previous.notAfter) > nowMs ? previous : undefined;
-  return {
-    signing: next !== undefined && rotation && signersHaveSwitched[rotation.phase] ? next : current,
-    accepted: [next, current, old].filter((root) => root !== undefined),
-  };
+  const signing = next !== undefined && rotation && signersHaveSwitched[rotation.phase] ? next : current;
+  const accepted = [next, current, old]
+    .filter((root) => root !== undefined)
+    .map((root) => callerRoot(name, root, carried));
+  return { signing: accepted.find(({ kid }) => kid === signing.kid) as CallerRoot, accepted };
 }
 
-function renderKeyring(place: Place, fleet: Fleet, callers: ReadonlyMap<string, CallerRoots>): KeyringFile {
-  const { service, host } = place;
-  const own = callers.get(service);
-  const outbound: KeyringFile['outbound'] = {};
-  const inbound: KeyringFile['inbound'] = {};
-  if (own === undefined) return { service, host, outbound, inbound };
-  for (const callee of callers.keys()) {
-    const hosts = fleet.services.get(callee)?.hosts ?? [];
-    const keys = hosts.map((at) => [at, pairKey(own.signing, service, callee, at)] as const);
-    outbound[callee] = { kid: own.signing.kid, keys: Object.fromEntries(keys) };
-  }
-  for (const [caller, { accepted }] of callers)
-    inbound[caller] = accepted.map((root) => ({
-      kid: root.kid,
-      key: pairKey(root, caller, service, host),
-      ...('notAfter' in root && { not_after: root.notAfter }),
-    }));
-  return { service, host, outbound, inbound };
-}
-
-function pairKey(root: Root, caller: string, callee: string, host: string): string {
-  return derivePairKey(root.key, { caller, callee, host, generation: generationOf(root) }).toString('base64');
+function callerRoot(
+  caller: string,
+  root: Root & { readonly notAfter?: string },
+  carried: CarriedKeys | undefined,
+): CallerRoot {
+  const { kid, key, notAfter } = root;
+  if (key === undefined) return { kid, notAfter, pairKey: (callee, host) => carried?.get(kid, callee, host) };
+  const pairKeys = new PairKeys(key);
+  const generation = generationOf(root);
+  return { kid, notAfter, pairKey: (callee, host) => pairKeys.base64({ caller, callee, host, generation }) };
 }

@@ -4,14 +4,20 @@ import { splitKeyId } from '../terms/kid.ts';
 /** How long a replaced root and its pair keys are still accepted: EX 86400. */
 export const gracePeriodSeconds = 86_400;
 
+/**
+ * The grace of a root that a revoked host holds: no sidecar signs with it any more, and what is under way was signed
+ * within the window of 300 s.
+ */
+export const revokedHostGraceSeconds = 300;
+
 /** Age at which a key is due for rotation. */
 export const rotationPeriodDays = 90;
 
 /** A root key as the registry holds it. */
 export interface Root {
   readonly kid: string;
-  /** 32 bytes. */
-  readonly key: Buffer;
+  /** 32 bytes; undefined when the registry lost it, and its pair keys live on in the keyrings alone until a rotation. */
+  readonly key: Buffer | undefined;
   /** RFC 3339. */
   readonly createdAt: string;
 }
@@ -49,6 +55,8 @@ export interface Rotation {
 /** The whole registry at one moment. */
 export interface Registry {
   readonly services: ReadonlyMap<string, ServiceRoots>;
+  /** Hosts that rotations leave out until they are readmitted, and since when (RFC 3339). */
+  readonly revokedHosts?: ReadonlyMap<string, string>;
   readonly rotation?: Rotation;
 }
 
@@ -62,11 +70,25 @@ export function placeName(place: Place): string {
   return `${place.service}@${place.host}`;
 }
 
+/** Every sidecar of the fleet that is to have a keyring. */
+export function keyedPlaces(fleet: Fleet, registry: Registry): Place[] {
+  return placesOf(fleet).filter(({ host }) => registry.revokedHosts?.has(host) !== true);
+}
+
 /** Every sidecar of the fleet. */
 export function placesOf(fleet: Fleet): Place[] {
   return [...fleet.services.values()].flatMap((service) =>
     service.hosts.map((host) => ({ service: service.name, host })),
   );
+}
+
+/** How long the current root of a service is still accepted once it is replaced. */
+export function graceOf(service: string, current: Root, fleet: Fleet, registry: Registry): number {
+  const held = fleet.services.get(service)?.hosts.some((host) => {
+    const revokedAt = registry.revokedHosts?.get(host);
+    return revokedAt !== undefined && current.createdAt < revokedAt;
+  });
+  return held === true ? revokedHostGraceSeconds : gracePeriodSeconds;
 }
 
 export function generationOf(root: Root): number {

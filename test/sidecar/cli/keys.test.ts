@@ -57,12 +57,21 @@ t.test('init gives a new service its key and everybody else theirs for it', asyn
   t.ok(own.outbound['ai-stack'].keys['127.0.0.4']);
 });
 
-t.test('init after the registry was lost starts above every generation that is out there', async (t) => {
-  const { redis, folder, run } = await keyStory(t);
-  await redis.flushall();
-  t.match(await run(['init', '--out', join(folder, 'out')]), { code: 0 });
-  t.strictSame(await generations(redis), ['main-backend/2', 'npu-worker/2']);
-});
+t.test(
+  'init tells a lost registry from a new one, by the keyrings and by what the sidecars say',
+  async (t) => {
+    const { redis, folder, run, hosts } = await keyStory(t);
+    await redis.flushall();
+    const lost = {
+      code: 1,
+      stderr:
+        /no root of main-backend, npu-worker, but keys of main-backend\/1, npu-worker\/1 are in use: it was lost/,
+    };
+    t.match(await run(['init', '--out', join(folder, 'out')]), lost);
+    t.match(await run(['init', '--out', join(folder, 'elsewhere'), ...hosts.from]), lost);
+    t.equal(await redis.exists('service:key:npu-worker'), 0);
+  },
+);
 
 t.test('status says who holds and uses what, as a table and as JSON', async (t) => {
   const { hosts, run } = await keyStory(t);

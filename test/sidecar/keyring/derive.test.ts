@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
 import t from 'tap';
-import { derivePairKey, deriveTlsPsk } from '../../../sidecar/keyring/derive.ts';
+import { deriveTlsPsk, PairKeys, type PairName } from '../../../sidecar/keyring/derive.ts';
 
 const root = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
+const derivePairKey = (from: Buffer, of: PairName) => Buffer.from(new PairKeys(from).base64(of), 'base64');
 const pair = { caller: 'main-backend', callee: 'npu-worker', host: '172.16.168.22', generation: 3 };
 
 t.test('derives as RFC 5869 says, worked out here with nothing but HMAC', (t) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { KeySourceError } from '../../../sidecar/keyring/errors.ts';
+import { keyCheck } from '../../../sidecar/keyring/key-check.ts';
 import type { Keyring } from '../../../sidecar/keyring/keyring.ts';
 import { loadedKeys } from '../../../sidecar/keyring/loaded-keys.ts';
 import { writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
@@ -65,12 +66,13 @@ t.test('reads a keyring into keys that sign, and says what is loaded without the
   t.equal(signing?.keys.get('172.16.168.20')?.macBase64('text'), expected);
   t.equal(current.inbound.get('main-backend/1')?.notAfterMs, Date.parse('2026-12-01T00:00:00Z'));
   t.equal(current.inbound.get('main-backend/2')?.notAfterMs, Number.POSITIVE_INFINITY);
+  const check = (byte: number) => keyCheck(new PairKey(Buffer.alloc(32, byte)));
   t.strictSame(loadedKeys(current), {
-    outbound: { 'main-backend': { kid: 'npu-worker/1' } },
+    outbound: { 'main-backend': { kid: 'npu-worker/1', checks: { '172.16.168.20': check(1) } } },
     inbound: {
       'main-backend': [
-        { kid: 'main-backend/2' },
-        { kid: 'main-backend/1', not_after: '2026-12-01T00:00:00.000Z' },
+        { kid: 'main-backend/2', check: check(2) },
+        { kid: 'main-backend/1', not_after: '2026-12-01T00:00:00.000Z', check: check(3) },
       ],
     },
   });
@@ -85,7 +87,7 @@ t.test('refuses a file that group or others may use, whatever the bit', async (t
 
 t.test('refuses a file that is absent or no file', async (t) => {
   const file = await inFile(t);
-  await t.rejects(KeySource.open(`${file}.not`), { code: 'keyring-unreadable', message: /ENOENT/ });
+  await t.rejects(KeySource.open(`${file}.not`), { code: 'keyring-unreadable', message: /no such file/ });
   await t.rejects(KeySource.open(join(file, '..')), { code: 'keyring-unreadable' });
 });
 
@@ -96,7 +98,7 @@ t.test('names what is wrong with a keyring, and never quotes a key', async (t) =
     [`{"service": "npu-worker", "key": ${secret}}`, /no valid JSON/],
     [`{"service":\n "${secret}`, /no valid JSON/],
     [secret, /no valid JSON/],
-    ['', /no valid JSON/],
+    ['', /found an empty file/],
     ['null', /the file: expected object/],
     [{ ...base, [secret]: secret }, /a key that keyring.json does not have/],
     [{ ...base, service: 'NPU' }, /service: expected a service name/],

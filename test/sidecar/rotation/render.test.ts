@@ -1,15 +1,18 @@
 import t from 'tap';
-import { derivePairKey } from '../../../sidecar/keyring/derive.ts';
+import { PairKeys } from '../../../sidecar/keyring/derive.ts';
 import { parseKeyringFile } from '../../../sidecar/keyring/keyring-file.ts';
+import { CarriedKeys } from '../../../sidecar/rotation/carried-keys.ts';
 import { keyringText } from '../../../sidecar/rotation/out-folder.ts';
-import { renderKeyrings } from '../../../sidecar/rotation/render.ts';
+import { KeyringRenderer, renderKeyrings } from '../../../sidecar/rotation/render.ts';
 import {
+  graceOf,
+  type Place,
+  placeName,
   type Registry,
   type RotationPhase,
   rootsInForce,
   type ServiceRoots,
 } from '../../../sidecar/rotation/roots.ts';
-import { nextAction } from '../../../sidecar/rotation/rotation.ts';
 import { fleetOf } from '../../support/keyrings.ts';
 
 const now = Date.parse('2026-11-23T12:00:00Z');
@@ -43,7 +46,7 @@ t.test('gives every sidecar the pair keys of its own calls and of its callers, a
   const keyrings = renderKeyrings(fleet, registry(keyed), now);
   t.strictSame([...keyrings.keys()], ['a@10.0.0.1', 'b@10.0.0.2', 'b@10.0.0.3', 'c@10.0.0.4']);
   const key = (caller: string, generation: number, callee: string, host: string) =>
-    derivePairKey(root(caller, generation).key, { caller, callee, host, generation }).toString('base64');
+    new PairKeys(root(caller, generation).key).base64({ caller, callee, host, generation });
   t.strictSame(keyrings.get('b@10.0.0.3'), {
     service: 'b',
     host: '10.0.0.3',
@@ -128,36 +131,30 @@ t.test('writes that come too late do not count: generations only rise', (t) => {
   t.end();
 });
 
-t.test('decides step by step: stage, deliver, switch, deliver, promote, deliver, finish', (t) => {
-  const small = fleetOf({ a: ['10.0.0.1'] });
-  const issued = (state: Registry, issue: string) =>
-    new Map([...renderKeyrings(small, state, now)].map(([place, file]) => [place, { ...file, issue }]));
-  const decide = (roots: ServiceRoots, phase: RotationPhase, loaded?: string) => {
-    const state = registry({ a: roots }, phase, ['a']);
-    return nextAction(state, issued(state, 'new'), new Map(loaded ? [['a@10.0.0.1', loaded]] : []));
-  };
-  const both = { current: root('a', 1), pending: root('a', 2) };
-  const done = { current: root('a', 2), previous: until('a', 1) };
-  const deliver = { kind: 'deliver', to: ['a@10.0.0.1'] };
-  t.strictSame(decide({ current: root('a', 1) }, 'staging', 'new'), { kind: 'stage', service: 'a' });
-  t.strictSame(decide(both, 'staging'), deliver, 'silence is no acknowledgement');
-  t.strictSame(decide(both, 'staging', 'old'), deliver, 'nor is another file');
-  t.strictSame(decide(both, 'staging', 'new'), { kind: 'advance', to: 'switching' });
-  t.strictSame(decide(both, 'switching', 'old'), deliver);
-  t.strictSame(decide(both, 'switching', 'new'), { kind: 'advance', to: 'promoting' });
-  t.strictSame(decide(both, 'promoting', 'new'), { kind: 'promote', service: 'a' });
-  t.strictSame(
-    decide({ ...done, pending: root('a', 2) }, 'promoting'),
-    { kind: 'promote', service: 'a' },
-    'a promotion that was cut short is finished',
+t.test('a revoked host gets no keyring, and its callers keep their keys for it', (t) => {
+  const state = { ...registry(keyed), revokedHosts: new Map([['10.0.0.3', createdAt]]) };
+  const keyrings = renderKeyrings(fleet, state, now);
+  t.strictSame([...keyrings.keys()], ['a@10.0.0.1', 'b@10.0.0.2', 'c@10.0.0.4']);
+  t.ok(keyrings.get('a@10.0.0.1')?.outbound.b?.keys['10.0.0.3']);
+  t.equal(graceOf('b', root('b', 4), fleet, state), 86_400, 'a root of after the revocation was never there');
+  const older = { ...root('b', 3), createdAt: '2026-10-01T00:00:00.000Z' };
+  t.equal(graceOf('b', older, fleet, state), 300);
+  t.equal(graceOf('a', older, fleet, state), 86_400, 'a service that has no sidecar there');
+  t.end();
+});
+
+t.test('the pair keys of a lost root are those that the keyrings hold', (t) => {
+  const before = renderKeyrings(fleet, registry(keyed), now);
+  const carried = new CarriedKeys(new Set(['a/1']));
+  for (const keyring of before.values()) carried.add(keyring);
+  const lost = { kid: 'a/1', key: undefined, createdAt };
+  const state = registry({ ...keyed, a: { current: lost, pending: root('a', 2) } }, 'staging');
+  const renderer = new KeyringRenderer(fleet, state, now, carried);
+  const [own, callee] = ['a@10.0.0.1', 'b@10.0.0.3'].map((name) =>
+    renderer.keyringOf(renderer.places.find((place) => placeName(place) === name) as Place),
   );
-  t.strictSame(decide(done, 'promoting'), { kind: 'advance', to: 'retiring' });
-  t.strictSame(decide(done, 'retiring', 'old'), deliver);
-  t.strictSame(decide(done, 'retiring', 'new'), { kind: 'finish' });
-  t.strictSame(
-    decide({}, 'staging', 'new'),
-    { kind: 'advance', to: 'switching' },
-    'a service revoked meanwhile',
-  );
+  t.strictSame(own?.outbound, before.get('a@10.0.0.1')?.outbound);
+  t.strictSame(callee?.inbound.a?.[1], before.get('b@10.0.0.3')?.inbound.a?.[0]);
+  t.equal(callee?.inbound.a?.[0]?.kid, 'a/2');
   t.end();
 });

@@ -1,11 +1,11 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { RegistryError } from '../keyring/errors.ts';
-import type { RegistryAddress } from './registry-url.ts';
+import type { RedisAddress } from './redis-url.ts';
 
-/** How to get at the registry. */
-export interface RegistryAccess {
-  readonly address: RegistryAddress;
+/** How to reach a Redis that holds the registry. */
+export interface RedisAccess {
+  readonly address: RedisAddress;
   readonly username?: string;
   readonly password?: string;
   readonly sentinelUsername?: string;
@@ -15,14 +15,15 @@ export interface RegistryAccess {
 }
 
 /** The slice of ioredis that the registry uses: commands of one key each, so that a Cluster serves them too. */
-export interface RegistryClient {
+export interface RedisClient {
   eval(script: string, keyCount: 1, key: string, ...args: string[]): Promise<unknown>;
   hgetall(key: string): Promise<Record<string, string>>;
+  get(key: string): Promise<string | null>;
   del(key: string): Promise<number>;
 }
 
-export interface RegistryConnection {
-  readonly client: RegistryClient;
+export interface RedisConnection {
+  readonly client: RedisClient;
   close(): void;
 }
 
@@ -33,7 +34,7 @@ const attempts = { first: 2, again: 30 } as const;
 const longestPauseMs = 500;
 
 /** @throws {RegistryError} registry-unreachable, registry-refused */
-export async function connectRegistry(access: RegistryAccess): Promise<RegistryConnection> {
+export async function connectRedis(access: RedisAccess): Promise<RedisConnection> {
   const { address } = access;
   let ready = false;
   let lastFault = '';
@@ -97,7 +98,7 @@ export async function connectRegistry(access: RegistryAccess): Promise<RegistryC
   }
 }
 
-function guarded(connection: Redis | Cluster, lastFault: () => string): RegistryClient {
+function guarded(connection: Redis | Cluster, lastFault: () => string): RedisClient {
   const ask = async <T>(reply: Promise<T>): Promise<T> => {
     try {
       return await reply;
@@ -108,6 +109,7 @@ function guarded(connection: Redis | Cluster, lastFault: () => string): Registry
   return {
     eval: (script, keyCount, key, ...args) => ask(connection.eval(script, keyCount, key, ...args)),
     hgetall: (key) => ask(connection.hgetall(key)),
+    get: (key) => ask(connection.get(key)),
     del: (key) => ask(connection.del(key)),
   };
 }

@@ -1,20 +1,20 @@
 import t from 'tap';
-import { parseRegistryUrl } from '../../../sidecar/rotation/registry-url.ts';
+import { parseRedisUrl } from '../../../sidecar/rotation/redis-url.ts';
 
 t.test('reads the URLs of a single Redis, Sentinels and a Cluster', (t) => {
   const plain = { kind: 'single', tls: false, username: undefined, master: undefined, db: 0 };
-  t.strictSame(parseRegistryUrl('redis://redis-stack'), {
+  t.strictSame(parseRedisUrl('redis://redis-stack'), {
     ...plain,
     nodes: [{ host: 'redis-stack', port: 6379 }],
   });
-  t.strictSame(parseRegistryUrl('rediss://rotator@172.16.168.23:6380/3'), {
+  t.strictSame(parseRedisUrl('rediss://rotator@172.16.168.23:6380/3'), {
     ...plain,
     tls: true,
     username: 'rotator',
     nodes: [{ host: '172.16.168.23', port: 6380 }],
     db: 3,
   });
-  t.strictSame(parseRegistryUrl('redis+sentinel://a:1,[::1]:2,c/keys/1'), {
+  t.strictSame(parseRedisUrl('redis+sentinel://a:1,[::1]:2,c/keys/1'), {
     ...plain,
     kind: 'sentinel',
     master: 'keys',
@@ -25,7 +25,7 @@ t.test('reads the URLs of a single Redis, Sentinels and a Cluster', (t) => {
     ],
     db: 1,
   });
-  t.strictSame(parseRegistryUrl('rediss+cluster://a:1,b'), {
+  t.strictSame(parseRedisUrl('rediss+cluster://a:1,b'), {
     ...plain,
     kind: 'cluster',
     tls: true,
@@ -54,9 +54,9 @@ t.test('refuses what it cannot mean, a password first of all, and never quotes i
     ['redis+cluster://a:1/2', /database number/],
   ];
   for (const [url, message] of refused) {
-    t.throws(() => parseRegistryUrl(url), { message }, url);
+    t.throws(() => parseRedisUrl(url), { message }, url);
     try {
-      parseRegistryUrl(url);
+      parseRedisUrl(url);
     } catch (error) {
       t.notMatch(String(error), /hunter2/);
     }

@@ -20,8 +20,8 @@ export const dropRoot = `
 if redis.call('HGET', KEYS[1], 'kid') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;
 
-/** ARGV: a generation known to be used. Returns the next one. */
-export const nextGeneration = `
+/** ARGV: a number known to be used. Returns the next one. */
+export const nextNumber = `
 local held = tonumber(redis.call('GET', KEYS[1]) or '0')
 local next = math.max(held, tonumber(ARGV[1])) + 1
 redis.call('SET', KEYS[1], next)
@@ -57,12 +57,18 @@ export const releaseLock = `${asHolder}
 redis.call('HDEL', KEYS[1], 'holder', 'holder_name', 'until')
 return 1`;
 
-/** ARGV: token, then field, value… of the rotation. */
-export const writeRotation = `${asHolder}
+/** ARGV: token, then field, value… */
+export const writeAsHolder = `${asHolder}
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1`;
 
-/** ARGV: token. */
-export const endRotation = `${asHolder}
-redis.call('HDEL', KEYS[1], 'id', 'services', 'phase', 'started_at')
+/** ARGV: token, then fields. */
+export const removeAsHolder = `${asHolder}
+redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
 return 1`;
+
+/** ARGV: field, value. */
+export const setField = `return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])`;
+
+/** ARGV: field. */
+export const removeField = `return redis.call('HDEL', KEYS[1], ARGV[1])`;

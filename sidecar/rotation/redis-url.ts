@@ -1,5 +1,5 @@
 /** Where the key registry is, by its URL; a password never stands in it. */
-export type RegistryAddress = {
+export type RedisAddress = {
   readonly kind: 'single' | 'sentinel' | 'cluster';
   readonly tls: boolean;
   readonly username: string | undefined;
@@ -22,11 +22,11 @@ const expected =
  *
  * @throws {RangeError} saying what is expected, and never quoting the URL: someone may have put a password there
  */
-export function parseRegistryUrl(url: string): RegistryAddress {
+export function parseRedisUrl(url: string): RedisAddress {
   const groups = shape.exec(url)?.groups;
   if (groups?.nodes === undefined)
     throw new RangeError(`found no URL of a Redis registry, expected ${expected}`);
-  const kind = (groups.kind ?? 'single') as RegistryAddress['kind'];
+  const kind = (groups.kind ?? 'single') as RedisAddress['kind'];
   if (groups.user?.includes(':'))
     throw new RangeError(
       'found a password in the URL, where every user of this machine can see it, expected --redis-password-file',
