@@ -22,8 +22,13 @@ import { fileRoutes } from './http/files/routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
 import { buildServer } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
+import { tokenRoutes } from './http/token-routes.ts';
 import { ModelClient } from './llm/client.ts';
+import { ServerTokenizer } from './llm/server-tokenizer.ts';
+import { ModelTransport } from './llm/transport.ts';
 import { RedisPool } from './redis/redis-pool.ts';
+import { TokenSources } from './tokens/token-sources.ts';
+import { VocabularyThread } from './tokens/vocabulary-counter.ts';
 
 /** A core service that runs. */
 export interface CoreService {
@@ -55,9 +60,18 @@ export async function startCore(
   const windows = new HotWindow(redis, database, window.largestRetrievalLimit, log);
   const notes = new Notes(database, log);
   const queue = new SessionQueue();
-  const model = new ModelClient(config.outbound, config.models.service, timeouts);
-  const planner = new Planner(window, new Calibration(registry), log);
-  const chat = new Chat(planner, model, new Sessions(database, windows, notes, queue));
+  const transport = new ModelTransport(config.outbound, config.models.service, timeouts);
+  const calibration = new Calibration(registry);
+  const vocabularies = new VocabularyThread();
+  const sources = new TokenSources(
+    models.models,
+    new ServerTokenizer(transport),
+    vocabularies,
+    calibration,
+    log,
+  );
+  const planner = new Planner(window, sources, calibration, log);
+  const chat = new Chat(planner, new ModelClient(transport), new Sessions(database, windows, notes, queue));
   const archive = new Archive(database, windows, log);
   const files = await ConversationFiles.open({
     database,
@@ -73,6 +87,7 @@ export async function startCore(
     redis: () => healthOfRedis(redis),
   });
   chatRoutes(app, { chat, models: window.models, turnMs: timeouts.turn, stopping: stopping.signal });
+  tokenRoutes(app, planner);
   sessionRoutes(app, archive, files);
   await fileRoutes(app, files);
   await app.ready();
@@ -89,7 +104,8 @@ export async function startCore(
     notes.close();
     redis.close();
     await database.close();
-    await model.close();
+    await vocabularies.close();
+    await transport.close();
     await eventLoop.close();
   };
   try {

@@ -4,6 +4,7 @@ import { access, copyFile, glob, mkdir, mkdtemp, readFile, rename, rm, writeFile
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { constants, zstdCompress } from 'node:zlib';
 import { stop } from 'esbuild';
 import { bundle, together } from './bundle.ts';
 import { type Program, programs } from './programs.ts';
@@ -13,6 +14,8 @@ export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/,
 export const dist = join(root, 'dist');
 const bundles = join(dist, 'bundles');
 const run = promisify(execFile);
+const compress = promisify(zstdCompress);
+const compression = { params: { [constants.ZSTD_c_compressionLevel]: 15 } };
 
 /** A program as built: where it is, and whether anything had to be done. */
 export interface Built {
@@ -58,9 +61,13 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   for await (const path of glob([...program.assets], { cwd: root })) {
     packed.set(path, await readFile(join(root, path)));
   }
+  const large = new Map<string, Uint8Array>();
+  for await (const path of glob([...program.compressedAssets], { cwd: root })) {
+    large.set(path, await readFile(join(root, path)));
+  }
 
   const { code } = main;
-  const hash = hashOf([version, ...program.execArgv].join(' '), code, packed);
+  const hash = hashOf([version, ...program.execArgv].join(' '), code, new Map([...packed, ...large]));
   const file = join(dist, program.name);
   const stamp = join(bundles, `${program.name}.build.json`);
   if (await isBuilt([file, outfile], stamp, hash)) return { name: program.name, file, hash, fresh: false };
@@ -70,6 +77,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   const work = await mkdtemp(join(dist, '.build-'));
   try {
     await writeFile(join(work, 'main.cjs'), code);
+    for (const [path, content] of large) packed.set(path, await compress(content, compression));
     const info = JSON.stringify({ version, hash });
     const assets = await writeAssets(work, packed.set('build.json', Buffer.from(info)));
     const sea = {

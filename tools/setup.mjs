@@ -13,14 +13,7 @@ const node = `${root}node_modules/.bin/node`;
 /** Debian packages, each with a file that shows it is there. */
 const packages = {
   up: { 'redis-server': 'redis-server', libatomic1: 'libatomic.so.1' },
-  tests: {
-    curl: 'curl',
-    faketime: 'faketime',
-    openssl: 'openssl',
-    procps: 'pgrep',
-    prometheus: 'promtool',
-    python3: 'python3',
-  },
+  tests: { curl: 'curl', faketime: 'faketime', openssl: 'openssl', procps: 'pgrep', python3: 'python3' },
 };
 
 const [, , ...words] = process.argv;

@@ -6,7 +6,7 @@ import { Answer, type Completion, finishedAnswer } from './answer.ts';
 import type { Plan, Planner } from './planner.ts';
 import { type ChatRequest, toModelRequest } from './request.ts';
 import type { Sessions } from './sessions.ts';
-import { type TurnRecord, unrecorded } from './turn.ts';
+import { type ContextRecord, type TurnRecord, unrecorded } from './turn.ts';
 
 /** A chat request and what came with it. */
 export interface ChatCall {
@@ -16,6 +16,13 @@ export interface ChatCall {
   /** The service that calls, when its sidecar proved it. */
   readonly caller: string | undefined;
   readonly idempotencyKey: string | undefined;
+}
+
+/** What became of a request, as the client is told beside the answer. */
+export interface Answered<Body> {
+  readonly body: Body;
+  /** Undefined of an answer that was given before. */
+  readonly context: ContextRecord | undefined;
 }
 
 type Opened = { readonly turn: TurnRecord; readonly plan: Plan } | { readonly replay: Completion };
@@ -38,17 +45,17 @@ export class Chat {
    * @param signal ends the call to the model at once; its reason is what is thrown
    * @throws {CoreError | import('../llm/client.ts').ModelRefusal}
    */
-  async complete(call: ChatCall, signal: AbortSignal): Promise<Completion> {
+  async complete(call: ChatCall, signal: AbortSignal): Promise<Answered<Completion>> {
     const opened = await this.#open(call, signal);
-    if ('replay' in opened) return opened.replay;
+    if ('replay' in opened) return { body: opened.replay, context: undefined };
     const { turn, plan } = opened;
     try {
       const asked = toModelRequest(call.request, plan.model, plan);
       const completion = (await this.#model.complete(asked, signal)) as Completion;
       const answer = finishedAnswer(completion);
       plan.learn(answer.usage?.prompt_tokens);
-      await turn.complete(answer);
-      return completion;
+      await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
+      return { body: completion, context: plan.context };
     } catch (error) {
       await turn.interrupt('');
       throw error;
@@ -61,13 +68,14 @@ export class Chat {
    *
    * @throws as {@link complete}; the iteration throws the same
    */
-  async stream(call: ChatCall, signal: AbortSignal): Promise<AsyncGenerator<string, void, void>> {
+  async stream(call: ChatCall, signal: AbortSignal): Promise<Answered<AsyncGenerator<string, void, void>>> {
     const opened = await this.#open(call, signal);
-    if ('replay' in opened) return replayed(opened.replay);
+    if ('replay' in opened) return { body: replayed(opened.replay), context: undefined };
     const { turn, plan } = opened;
     try {
       const events = await this.#model.stream(toModelRequest(call.request, plan.model, plan), signal);
-      return relay(events, turn, plan, call.request.stream_options?.include_usage === true);
+      const body = relay(events, turn, plan, call.request.stream_options?.include_usage === true, signal);
+      return { body, context: plan.context };
     } catch (error) {
       await turn.interrupt('');
       throw error;
@@ -78,7 +86,7 @@ export class Chat {
     const { request } = call;
     if (call.session === undefined) {
       const turn = unrecorded(statelessTurn(request.messages));
-      return { turn, plan: this.#planner.plan(request, turn) };
+      return { turn, plan: await this.#plan(call, turn, signal) };
     }
     if (request.n !== undefined && request.n !== null && request.n !== 1) {
       throw new CoreError(
@@ -104,11 +112,18 @@ export class Chat {
     if ('answered' in opened) return { replay: toCompletion(opened.answered, opened.model ?? model) };
     const turn = opened.record;
     try {
-      return { turn, plan: this.#planner.plan(request, turn) };
+      return { turn, plan: await this.#plan(call, turn, signal) };
     } catch (error) {
       await turn.interrupt('');
       throw error;
     }
+  }
+
+  async #plan({ request, caller }: ChatCall, turn: TurnRecord, signal: AbortSignal): Promise<Plan> {
+    const model = this.#planner.modelOf(request);
+    const plan = await this.#planner.plan(request, model, turn, caller, signal);
+    turn.planned(plan, model);
+    return plan;
   }
 }
 
@@ -124,6 +139,7 @@ async function* relay(
   turn: TurnRecord,
   plan: Plan,
   showUsage: boolean,
+  signal: AbortSignal,
 ): AsyncGenerator<string, void, void> {
   const answer = new Answer();
   let held = '';
@@ -146,7 +162,7 @@ async function* relay(
       if (answer.finishReason === undefined) throw error;
     }
     plan.learn(answer.usage?.prompt_tokens);
-    await turn.complete(answer);
+    await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
     over = true;
     yield `${held}${endOfStream}`;
   } finally {

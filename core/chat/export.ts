@@ -1,14 +1,16 @@
 import type { ChatRow } from '../database/queries/chats.ts';
 import type { StoredMessage } from '../database/queries/turns.ts';
 import { fromStored } from './stored-message.ts';
+import type { ContextRecord } from './turn.ts';
 
 /** Pages of a chat's messages, the oldest first. */
 export type Pages = AsyncIterable<readonly StoredMessage[]>;
 
 /** A message as the session API shows it. */
 export function toShown(row: StoredMessage) {
-  const { position, state, model, created_at, turn_id } = row;
-  return { position, ...fromStored(row), state, model, turn_id, created_at };
+  const { position, state, model, created_at, turn_id, tokens } = row;
+  const context = row.context === null ? {} : { context: JSON.parse(row.context) as ContextRecord };
+  return { position, ...fromStored(row), state, model, turn_id, created_at, tokens, ...context };
 }
 
 /** A whole chat as JSON, piece by piece. */

@@ -4,18 +4,23 @@ import type { Database } from '../database/database.ts';
 import type { ChatState, StoredMessage } from '../database/queries/turns.ts';
 import { RedisUnavailable } from '../redis/errors.ts';
 import type { RedisPool } from '../redis/redis-pool.ts';
-import { type Message, messageSchema } from '../terms/message.ts';
-import { fromStored } from './stored-message.ts';
+import { messageSchema } from '../terms/message.ts';
+import { type RecalledMessage, toRecalled } from './stored-message.ts';
 
 const timeToLiveSeconds = 24 * 3600;
 
-const entrySchema = z.object({ position: z.int(), turn: z.string(), message: messageSchema });
+const entrySchema = z.object({
+  position: z.int(),
+  turn: z.string(),
+  message: messageSchema,
+  counted: z.object({ tokens: z.int(), tokenizer: z.string() }).optional(),
+});
 
 type Entry = z.output<typeof entrySchema>;
 
 /** A session's newest messages. */
 export interface Recent {
-  readonly messages: readonly Message[];
+  readonly messages: readonly RecalledMessage[];
   /** True when Redis holds exactly the newest messages, so that those of this turn may be appended. */
   readonly hot: boolean;
 }
@@ -53,7 +58,7 @@ export class HotWindow {
     });
     // When Redis could not even be read, writing to it would only cost more time.
     const hot = entries !== undefined && (await this.#replace(chat.windowId, rows));
-    return { messages: rows.slice(-limit).map(fromStored), hot };
+    return { messages: rows.slice(-limit).map(toRecalled), hot };
   }
 
   /** Appends the messages of a turn to a window that {@link recent} has called hot. */
@@ -109,10 +114,12 @@ function keyOf(windowId: string): string {
 }
 
 function toEntry(row: StoredMessage): string {
+  const { message, counted } = toRecalled(row);
   return JSON.stringify({
     position: row.position,
     turn: row.turn_id,
-    message: fromStored(row),
+    message,
+    ...(counted && { counted }),
   } satisfies Entry);
 }
 
@@ -121,15 +128,15 @@ export function parseWindow(
   entries: readonly string[],
   chat: Pick<ChatState, 'lastPosition' | 'lastTurn'>,
   limit: number,
-): Message[] | undefined {
+): RecalledMessage[] | undefined {
   if (entries.length !== Math.min(limit, chat.lastPosition)) return undefined;
   const first = chat.lastPosition - entries.length + 1;
-  const messages: Message[] = [];
+  const messages: RecalledMessage[] = [];
   for (const [index, text] of entries.entries()) {
     const entry = parseEntry(text);
     if (entry?.position !== first + index) return undefined;
     if (index === entries.length - 1 && entry.turn !== chat.lastTurn) return undefined;
-    messages.push(entry.message);
+    messages.push({ message: entry.message, counted: entry.counted });
   }
   return messages;
 }

@@ -1,33 +1,68 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Calibration } from '../context/calibration.ts';
-import type { ContextWindow, FittedTurn, TurnMessages } from '../context/context-window.ts';
-import { type ChatRequest, requestedOutput } from './request.ts';
+import type { ContextWindow, ModelWindow } from '../context/context-window.ts';
+import { type Fit, fit } from '../context/fit.ts';
+import { CoreError } from '../errors.ts';
+import { isInstruction, type Message, textOf } from '../terms/message.ts';
+import type { MessageTokens } from '../tokens/message-tokens.ts';
+import { mediaParts } from '../tokens/prompt.ts';
+import type { PromptExtras, TokenSource } from '../tokens/token-source.ts';
+import type { TokenSources } from '../tokens/token-sources.ts';
+import { type ChatRequest, extrasOf, requestedOutput } from './request.ts';
+import { withSummary } from './summary-message.ts';
+import type { PlannedTurn, TurnMessages } from './turn.ts';
 
-/** A turn as it will be sent, and what is needed to learn from the model's report on it. */
-export interface Plan extends FittedTurn {
+/** A turn as it will be sent to one model. */
+export interface Plan extends PlannedTurn {
   readonly model: string;
+  readonly messages: readonly Message[];
+  readonly maxOutputTokens: number;
   /** Takes in `usage.prompt_tokens` of the answer. */
-  readonly learn: (promptTokens: unknown) => void;
+  learn(promptTokens: unknown): void;
+  /** The size of an answer; undefined when it can't be counted now. */
+  count(answer: Message, signal: AbortSignal): Promise<MessageTokens | undefined>;
+}
+
+/** The size of a prompt, and who counted it. */
+export interface CountedPrompt {
+  readonly model: string;
+  readonly promptTokens: number;
+  readonly windowTokens: number;
+  readonly tokenizer: string;
+  readonly exact: boolean;
 }
 
 /** Remembered names of unknown models, so that each is warned of once; clients choose them, hence a limit. */
 const warnedLimit = 1000;
+/** No vocabulary has tokens that are longer on average: a text of more characters a token can't fit. */
+const charactersPerTokenLimit = 64;
+/** A prompt of more tokens is told to have this many when it can only be estimated. */
+const countLimit = 1_000_000;
+/** So many messages are counted at the same time. */
+const countedAtOnce = 8;
 
-/** Plans turns: the model's window, with the estimate that its own reports have calibrated. */
+/** Plans turns: what of a conversation fits the window of the model, by the model's own count of tokens. */
 export class Planner {
   readonly window: ContextWindow;
+  readonly #sources: TokenSources;
   readonly #calibration: Calibration;
   readonly #log: FastifyBaseLogger;
   readonly #warned = new Set<string>();
 
-  constructor(window: ContextWindow, calibration: Calibration, log: FastifyBaseLogger) {
+  constructor(
+    window: ContextWindow,
+    sources: TokenSources,
+    calibration: Calibration,
+    log: FastifyBaseLogger,
+  ) {
     this.window = window;
+    this.#sources = sources;
     this.#calibration = calibration;
     this.#log = log;
   }
 
   /** The model that a request means. */
-  modelOf(request: ChatRequest): string {
+  modelOf(request: Pick<ChatRequest, 'model'>): string {
     return request.model ?? this.window.defaultModel;
   }
 
@@ -36,19 +71,129 @@ export class Planner {
     return this.window.of(model).retrievalLimit;
   }
 
-  /** @throws {import('../errors.ts').CoreError} `context_length_exceeded` */
-  plan(request: ChatRequest, turn: TurnMessages): Plan {
+  /** @throws {CoreError} `context_length_exceeded` */
+  async plan(
+    request: ChatRequest,
+    model: string,
+    turn: TurnMessages,
+    caller: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Plan> {
+    const window = this.window.of(model);
+    if (!window.known) this.#warnOnce(model);
+    const target = { model, caller, limit: 2 * window.limits.context_window_tokens };
+    return this.#sources.using(target, signal, async (source) => {
+      const sizes = new TurnSizes(source, window, turn, signal);
+      const planned = await this.#fit(request, model, turn, sizes);
+      const scale = source.exact ? undefined : this.#calibration.scaleOf(caller, model);
+      const report = {
+        caller,
+        model,
+        label: window.known ? model : 'other',
+        planned: planned.fit.promptTokens,
+        scale,
+      };
+      return {
+        model,
+        messages: planned.messages,
+        maxOutputTokens: planned.fit.maxOutputTokens,
+        firstSent: turn.earlierMessages - planned.sentHistory + 1,
+        context: {
+          messages: {
+            sent: planned.sentHistory + turn.fresh.length,
+            of: turn.earlierMessages + turn.fresh.length,
+          },
+          tokens: {
+            prompt: planned.fit.promptTokens,
+            window: sizes.windowTokens,
+            max_output: planned.fit.maxOutputTokens,
+          },
+          tokenizer: source.tokenizer,
+          summarized: planned.fit.withSummary,
+        },
+        tokensOf: (message) => sizes.countedOf(message),
+        learn: (promptTokens) => this.#calibration.learn(report, promptTokens),
+        count: async (answer, until) => {
+          try {
+            return { tokens: await source.message(answer, until), tokenizer: source.tokenizer };
+          } catch {
+            return undefined;
+          }
+        },
+      };
+    });
+  }
+
+  /** How many tokens a prompt has as it is, without a session. */
+  async count(request: ChatRequest, caller: string | undefined, signal: AbortSignal): Promise<CountedPrompt> {
     const model = this.modelOf(request);
-    const { known } = this.window.of(model);
-    if (!known) this.#warnOnce(model);
-    const scale = this.#calibration.scaleOf(model);
-    const fitted = this.window.fit(model, turn, scale, requestedOutput(request));
-    const label = known ? model : 'other';
+    const window = this.window.of(model);
+    return this.#sources.using({ model, caller, limit: countLimit }, signal, async (source) => {
+      const { messages } = request;
+      const media = sum(messages.map((message) => mediaParts(message) * window.limits.image_tokens));
+      const whole = await source.whole(messages, extrasOf(request), signal);
+      const turn: TurnMessages = {
+        instructions: messages.filter(isInstruction),
+        history: [],
+        fresh: messages.filter((message) => !isInstruction(message)),
+        earlierMessages: 0,
+        summary: null,
+        storedTokens: () => undefined,
+      };
+      const sizes = new TurnSizes(source, window, turn, signal);
+      const added = async () =>
+        (await sizes.fixed(turn.fresh, extrasOf(request))) +
+        (await sizes.instructions(turn.instructions)) +
+        sum(turn.instructions.map((message) => sizes.media(message)));
+      return {
+        model,
+        promptTokens: whole === undefined ? await added() : whole + media,
+        windowTokens: sizes.windowTokens,
+        tokenizer: source.tokenizer,
+        exact: source.exact && whole !== undefined,
+      };
+    });
+  }
+
+  async #fit(
+    request: ChatRequest,
+    model: string,
+    turn: TurnMessages,
+    sizes: TurnSizes,
+  ): Promise<{ fit: Fit; messages: readonly Message[]; sentHistory: number }> {
+    const { limits } = sizes.window;
+    const extras = extrasOf(request);
+    const [history, fresh] = keepToolCallsWhole(turn.history, turn.fresh);
+    const instructed = await sizes.instructions(turn.instructions);
+    const summarized =
+      turn.summary === null ? turn.instructions : withSummary(turn.instructions, turn.summary.text);
+    const summaryTokens = turn.summary === null ? 0 : (await sizes.instructions(summarized)) - instructed;
+    const fixedTokens = instructed + (await sizes.fixed(fresh, extras));
+    // Only the newest can be chosen: the others need not be counted.
+    const candidates = history.slice(-limits.message_budget.recent_messages);
+    const size = {
+      windowTokens: sizes.plannableTokens(this.window.safetyMargin),
+      fixedTokens,
+      historyTokens: await sizes.newest(candidates, limits.message_budget.max_history_tokens),
+      mayBegin: candidates.map(({ role }) => role === 'user'),
+      summaryTokens,
+      hasEarlier: turn.earlierMessages > candidates.length,
+      requestedOutput: requestedOutput(request),
+    };
+    let found = fit(limits, size);
+    const start = found?.start ?? candidates.length;
+    if (found === undefined) {
+      // What was added up is a little more than the whole: only the whole itself can tell that it does not fit.
+      const whole = await sizes.whole([...turn.instructions, ...fresh], extras);
+      if (whole !== undefined)
+        found = fit(limits, { ...size, fixedTokens: whole, historyTokens: [], summaryTokens: 0 });
+      if (found === undefined) throw tooLarge(model, whole ?? fixedTokens, size.windowTokens);
+    }
+    const sent = [...candidates.slice(start), ...fresh];
     return {
-      ...fitted,
-      model,
-      learn: (promptTokens) =>
-        this.#calibration.learn(model, label, fitted.promptTokens, scale, promptTokens),
+      fit: found,
+      messages: [...(found.withSummary ? summarized : turn.instructions), ...sent],
+      sentHistory: sent.length - turn.fresh.length,
     };
   }
 
@@ -60,4 +205,121 @@ export class Planner {
       'llm_models.yaml does not name this model: planning its window with the numbers of the default',
     );
   }
+}
+
+/** The sizes of the messages of one turn, as one source counts them. */
+class TurnSizes {
+  readonly window: ModelWindow;
+  readonly #source: TokenSource;
+  readonly #turn: TurnMessages;
+  readonly #signal: AbortSignal;
+  readonly #counted = new Map<Message, number>();
+
+  constructor(source: TokenSource, window: ModelWindow, turn: TurnMessages, signal: AbortSignal) {
+    this.#source = source;
+    this.window = window;
+    this.#turn = turn;
+    this.#signal = signal;
+  }
+
+  /** The window of the model: what llm_models.yaml says, and never more than its server does. */
+  get windowTokens(): number {
+    const { limits, known } = this.window;
+    const served = this.#source.windowTokens;
+    if (served === undefined) return limits.context_window_tokens;
+    return known ? Math.min(served, limits.context_window_tokens) : served;
+  }
+
+  plannableTokens(safetyMargin: number): number {
+    return this.#source.exact ? this.windowTokens : Math.floor(this.windowTokens * safetyMargin);
+  }
+
+  async instructions(messages: readonly Message[]): Promise<number> {
+    if (messages.some((message) => this.#isHuge(message))) return Number.POSITIVE_INFINITY;
+    return this.#source.instructions(messages, this.#signal);
+  }
+
+  /** Everything that has to be sent, without the instructions. */
+  async fixed(fresh: readonly Message[], extras: PromptExtras): Promise<number> {
+    const base = await this.#source.base(this.#signal);
+    const extra = await this.#source.extras(extras, this.#signal);
+    return base + extra + sum(await this.#sizesOf(fresh));
+  }
+
+  /** Sizes of messages, the newest counted first; those that a budget can't reach are left uncounted, as infinite. */
+  async newest(messages: readonly Message[], budgetTokens: number): Promise<number[]> {
+    const sizes = messages.map(() => Number.POSITIVE_INFINITY);
+    let end = messages.length;
+    for (let left = budgetTokens; end > 0 && left >= 0; end -= countedAtOnce) {
+      const begin = Math.max(0, end - countedAtOnce);
+      const counted = await this.#sizesOf(messages.slice(begin, end));
+      sizes.splice(begin, counted.length, ...counted);
+      left -= sum(counted);
+    }
+    return sizes;
+  }
+
+  async whole(messages: readonly Message[], extras: PromptExtras): Promise<number | undefined> {
+    if (messages.some((message) => this.#isHuge(message))) return undefined;
+    const counted = await this.#source.whole(messages, extras, this.#signal);
+    return counted === undefined ? undefined : counted + sum(messages.map((message) => this.media(message)));
+  }
+
+  media(message: Message): number {
+    return mediaParts(message) * this.window.limits.image_tokens;
+  }
+
+  countedOf(message: Message): MessageTokens | undefined {
+    const tokens = this.#counted.get(message);
+    return tokens === undefined ? undefined : { tokens, tokenizer: this.#source.tokenizer };
+  }
+
+  async #sizesOf(messages: readonly Message[]): Promise<number[]> {
+    const sizes: number[] = [];
+    for (let start = 0; start < messages.length; start += countedAtOnce) {
+      const some = messages.slice(start, start + countedAtOnce);
+      sizes.push(...(await Promise.all(some.map((message) => this.#sizeOf(message)))));
+    }
+    return sizes;
+  }
+
+  async #sizeOf(message: Message): Promise<number> {
+    if (this.#isHuge(message)) return Number.POSITIVE_INFINITY;
+    const stored = this.#turn.storedTokens(message);
+    const tokens =
+      stored?.tokenizer === this.#source.tokenizer
+        ? stored.tokens
+        : await this.#source.message(message, this.#signal);
+    this.#counted.set(message, tokens);
+    return tokens + this.media(message);
+  }
+
+  #isHuge(message: Message): boolean {
+    return textOf(message).length > charactersPerTokenLimit * this.windowTokens;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** The results of tool calls need the call before them: then both count as fresh. */
+function keepToolCallsWhole(
+  history: readonly Message[],
+  fresh: readonly Message[],
+): [readonly Message[], readonly Message[]] {
+  const caller = history.at(-1);
+  if (fresh[0]?.role !== 'tool' || caller?.role !== 'assistant') return [history, fresh];
+  return [history.slice(0, -1), [caller, ...fresh]];
+}
+
+function tooLarge(model: string, tokens: number, windowTokens: number): CoreError {
+  const found = Number.isFinite(tokens)
+    ? `takes ${tokens} tokens; the window of ${model} is planned with ${windowTokens} and needs 1 for the answer`
+    : `takes many more tokens than the ${windowTokens} that the window of ${model} has`;
+  return new CoreError(
+    'context_length_exceeded',
+    `what is new, with the system prompt and the tools, ${found}: shorten it, or choose a model with a larger window`,
+    { param: 'messages' },
+  );
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { CoreError } from '../errors.ts';
-import { messageSchema } from '../terms/message.ts';
+import { asSent, type Message, messageSchema } from '../terms/message.ts';
+import type { PromptExtras } from '../tokens/token-source.ts';
 
 const sessionIdForm =
   'a session id: 1 to 128 letters, digits, dots, underscores, colons or hyphens, beginning with a letter or digit';
@@ -61,15 +62,43 @@ export function requestedOutput(request: ChatRequest): number | undefined {
   return request.max_completion_tokens ?? request.max_tokens ?? undefined;
 }
 
+/** What takes room in the window beside the messages. */
+export function extrasOf(request: ChatRequest): PromptExtras {
+  const { tools, functions, response_format } = request;
+  return { tools: listOf(tools) ?? listOf(functions), responseFormat: response_format ?? undefined };
+}
+
+function listOf(value: unknown): readonly unknown[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value : undefined;
+}
+
 /** What the model is asked: the client's parameters with the messages, and the output, that fit its window. */
 export function toModelRequest(
   request: ChatRequest,
   model: string,
-  fitted: { readonly messages: readonly unknown[]; readonly maxOutputTokens: number },
+  fitted: { readonly messages: readonly Message[]; readonly maxOutputTokens: number },
 ): Record<string, unknown> {
-  const { metadata: _, store: __, max_completion_tokens: ___, stream_options, ...parameters } = request;
-  const asked = { ...parameters, model, messages: fitted.messages, max_tokens: fitted.maxOutputTokens };
+  const {
+    metadata: _,
+    store: __,
+    max_tokens,
+    max_completion_tokens,
+    stream_options,
+    ...parameters
+  } = request;
+  // The limit keeps the name that the client gave it: reasoning models take only one of the two.
+  const limitName = isGiven(max_completion_tokens) ? 'max_completion_tokens' : 'max_tokens';
+  const asked = {
+    ...parameters,
+    model,
+    messages: fitted.messages.map(asSent),
+    [limitName]: fitted.maxOutputTokens,
+  };
   if (request.stream !== true) return { ...asked, stream: false };
   // The usage calibrates the estimate; it is kept from a client that did not ask for it.
   return { ...asked, stream: true, stream_options: { ...stream_options, include_usage: true } };
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }

@@ -3,11 +3,12 @@ import type { Database } from '../database/database.ts';
 import type { ChatState, EarlierTurn, StoredTurn } from '../database/queries/turns.ts';
 import { CoreError } from '../errors.ts';
 import { type Message, sortMessages, textOf } from '../terms/message.ts';
+import type { MessageTokens } from '../tokens/message-tokens.ts';
 import type { HotWindow } from './hot-window.ts';
 import type { Notes } from './notes.ts';
 import type { SessionQueue } from './session-queue.ts';
-import { fromStored, toStored } from './stored-message.ts';
-import type { FinishedAnswer, TurnRecord } from './turn.ts';
+import { fromStored, type RecalledMessage, toRecalled, toStored } from './stored-message.ts';
+import type { FinishedAnswer, PlannedTurn, TurnMessages, TurnRecord } from './turn.ts';
 
 const titleLength = 80;
 
@@ -92,15 +93,27 @@ export class Sessions {
       earlier,
       key === null ? null : { key, requestHash },
     );
-    const { history, hot } = await this.#recall(chat, earlier, request.retrievalLimit);
+    const { recalled, hot } = await this.#recall(chat, earlier, request.retrievalLimit);
     const instructions =
       sorted.instructions.length > 0 || chat?.instructions == null
         ? sorted.instructions
         : (JSON.parse(chat.instructions) as Message[]);
+    const replaced = earlier !== null && earlier.turnId === chat?.lastTurn;
+    const before = replaced ? earlier.firstPosition - 1 : (chat?.lastPosition ?? 0);
+    const summary = chat?.summary ?? null;
+    const sizes = new Map(recalled.map(({ message, counted }) => [message, counted]));
     return {
       record: new SessionTurn(
-        { instructions, history: [...history, ...(empty ? sorted.earlier : [])], fresh: sorted.fresh },
+        {
+          instructions,
+          history: [...recalled.map(({ message }) => message), ...(empty ? sorted.earlier : [])],
+          fresh: sorted.fresh,
+          earlierMessages: before + (empty ? sorted.earlier.length : 0),
+          summary: summary !== null && summary.upTo <= before ? summary : null,
+          storedTokens: (message) => sizes.get(message),
+        },
         turn,
+        input,
         hot,
         this.#database,
         this.#windows,
@@ -114,8 +127,8 @@ export class Sessions {
     chat: ChatState | undefined,
     earlier: EarlierTurn | null,
     limit: number,
-  ): Promise<{ history: readonly Message[]; hot: boolean }> {
-    if (chat === undefined) return { history: [], hot: true };
+  ): Promise<{ recalled: readonly RecalledMessage[]; hot: boolean }> {
+    if (chat === undefined) return { recalled: [], hot: true };
     if (earlier !== null && earlier.turnId === chat.lastTurn) {
       // The interrupted turn that this one replaces is not part of the past; the window is made anew next time.
       const rows = await this.#database.call('turns.recent', {
@@ -123,10 +136,10 @@ export class Sessions {
         upTo: earlier.firstPosition - 1,
         limit,
       });
-      return { history: rows.map(fromStored), hot: false };
+      return { recalled: rows.map(toRecalled), hot: false };
     }
     const { messages, hot } = await this.#windows.recent(chat, limit);
-    return { history: messages, hot };
+    return { recalled: messages, hot };
   }
 }
 
@@ -145,7 +158,7 @@ function toTurn(
     caller: request.caller ?? null,
     model: request.model,
     instructions: instructions.length > 0 ? JSON.stringify(instructions) : null,
-    input: input.map(toStored),
+    input: input.map((message) => toStored(message)),
     title: toTitle(textOf(firstUser)),
     startedAt: new Date().toISOString(),
     idempotency,
@@ -168,7 +181,13 @@ class SessionTurn implements TurnRecord {
   readonly instructions: readonly Message[];
   readonly history: readonly Message[];
   readonly fresh: readonly Message[];
+  readonly earlierMessages: number;
+  readonly summary: TurnMessages['summary'];
+  readonly storedTokens: TurnMessages['storedTokens'];
   readonly #turn: StoredTurn;
+  readonly #input: readonly Message[];
+  #plan: PlannedTurn | undefined;
+  #model: string;
   readonly #hot: boolean;
   readonly #database: Database;
   readonly #windows: HotWindow;
@@ -177,8 +196,9 @@ class SessionTurn implements TurnRecord {
   #over = false;
 
   constructor(
-    messages: Pick<TurnRecord, 'instructions' | 'history' | 'fresh'>,
+    messages: TurnMessages,
     turn: StoredTurn,
+    input: readonly Message[],
     hot: boolean,
     database: Database,
     windows: HotWindow,
@@ -188,7 +208,12 @@ class SessionTurn implements TurnRecord {
     this.instructions = messages.instructions;
     this.history = messages.history;
     this.fresh = messages.fresh;
+    this.earlierMessages = messages.earlierMessages;
+    this.summary = messages.summary;
+    this.storedTokens = messages.storedTokens;
     this.#turn = turn;
+    this.#input = input;
+    this.#model = turn.model;
     this.#hot = hot;
     this.#database = database;
     this.#windows = windows;
@@ -200,8 +225,16 @@ class SessionTurn implements TurnRecord {
     if (text !== '') this.#notes.add(this.#turn, text);
   }
 
-  async complete({ message }: FinishedAnswer): Promise<void> {
-    await this.#end(message, 'complete');
+  planned(plan: PlannedTurn, model: string): void {
+    this.#plan = plan;
+    this.#model = model;
+  }
+
+  async complete(
+    { message }: Pick<FinishedAnswer, 'message'>,
+    counted: MessageTokens | undefined,
+  ): Promise<void> {
+    await this.#end(message, counted, 'complete');
   }
 
   async interrupt(text: string): Promise<void> {
@@ -211,17 +244,25 @@ class SessionTurn implements TurnRecord {
       this.#leave();
       return;
     }
-    await this.#end({ role: 'assistant', content: text }, 'interrupted');
+    await this.#end({ role: 'assistant', content: text }, undefined, 'interrupted');
   }
 
-  async #end(answer: Message, state: 'complete' | 'interrupted'): Promise<void> {
+  async #end(
+    answer: Message,
+    counted: MessageTokens | undefined,
+    state: 'complete' | 'interrupted',
+  ): Promise<void> {
     if (this.#over) return;
     this.#over = true;
     this.#notes.forget(this.#turn.turnId);
     try {
       const { chat, stored } = await this.#database.call('turns.end', {
-        turn: this.#turn,
-        answer: toStored(answer),
+        turn: {
+          ...this.#turn,
+          model: this.#model,
+          input: this.#input.map((message) => toStored(message, this.#plan?.tokensOf(message))),
+        },
+        answer: toStored(answer, counted, this.#plan?.context),
         state,
         now: new Date().toISOString(),
       });

@@ -1,17 +1,35 @@
+import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
+import { isShippedVocabulary, shippedVocabularies } from '../terms/vocabulary.ts';
 
 const tokens = z.int({ error: 'a number of tokens, 1 to 10000000' }).min(1).max(10_000_000);
 
 const modelSchema = z.strictObject({
   context_window_tokens: tokens,
+  /** The most that an answer may take. */
   max_output_tokens: tokens,
+  /** Kept free of history for an answer whose length the client does not limit; default: a quarter of the window. */
+  reserved_output_tokens: tokens.optional(),
+  /** Counts when the model server has no tokenizer of its own. */
+  tokenizer: z
+    .string()
+    .refine((name) => isShippedVocabulary(name) || name.includes('/'), {
+      error: `${shippedVocabularies.join(', ')}, or the path of a folder with a tokenizer.json, such as ./my-model`,
+    })
+    .optional(),
+  /** What an image, or another part that is no text, is taken to cost. */
+  image_tokens: z.int().min(0).max(1_000_000).default(1500),
+  /** Models that answer instead, in this order, while this one fails. */
+  fallbacks: z.array(z.string().min(1).max(256)).max(8).default([]),
   message_budget: z.strictObject({
-    /** Kept free for the system prompt; a longer one takes its room from the history. */
+    /** What a system prompt is expected to take; a longer one takes its room from the history. */
     system_prompt: z.int().min(0).max(10_000_000),
     /** At most this many messages of the history are sent. */
     recent_messages: z.int().min(1).max(10_000),
     max_history_tokens: z.int().min(0).max(10_000_000),
+    /** The longest summary of what no longer fits; 0: none is made. */
+    summary_tokens: z.int().min(0).max(100_000).default(0),
   }),
 });
 
@@ -19,7 +37,6 @@ const llmModelsSchema = z
   .strictObject({
     default: z.string().min(1),
     token_estimation: z.strictObject({
-      characters_per_token: z.number().min(0.25).max(16),
       /** The share of a model's window that is planned with, above 0 and up to 1. */
       safety_margin: z.number().gt(0).max(1),
     }),
@@ -34,12 +51,20 @@ const llmModelsSchema = z
       });
     }
     for (const [name, model] of Object.entries(config.models)) {
-      const usable = Math.floor(model.context_window_tokens * config.token_estimation.safety_margin);
-      if (model.max_output_tokens + model.message_budget.system_prompt >= usable) {
+      const problem = unreachableBudget(model, config.token_estimation.safety_margin);
+      if (problem !== undefined) {
         context.addIssue({
           code: 'custom',
-          path: ['models', name, 'max_output_tokens'],
-          message: `less than ${usable - model.message_budget.system_prompt}: the window times the safety margin, less the system prompt, must leave room for a message`,
+          path: ['models', name, ...problem.path],
+          message: problem.message,
+        });
+      }
+      for (const [index, fallback] of model.fallbacks.entries()) {
+        if (fallback !== name && Object.hasOwn(config.models, fallback)) continue;
+        context.addIssue({
+          code: 'custom',
+          path: ['models', name, 'fallbacks', index],
+          message: `another of the models: ${Object.keys(config.models).join(', ')}`,
         });
       }
     }
@@ -49,7 +74,50 @@ const llmModelsSchema = z
 export type LlmModels = z.output<typeof llmModelsSchema>;
 export type ModelLimits = LlmModels['models'][string];
 
-/** Reads llm_models.yaml. @throws {import('../../config/load.ts').ConfigError} */
+/** Tokens that are kept free of history for an answer whose length the client does not limit. */
+export function reservedOutput(
+  model: Pick<ModelLimits, 'reserved_output_tokens' | 'max_output_tokens' | 'context_window_tokens'>,
+): number {
+  const quarter = Math.floor(model.context_window_tokens / 4);
+  return Math.min(model.max_output_tokens, model.reserved_output_tokens ?? quarter);
+}
+
+/** The least that a new message has to find room for. */
+const leastMessageTokens = 64;
+
+/** Budgets that can't all be used in one turn would promise what no turn keeps. */
+function unreachableBudget(
+  model: z.output<typeof modelSchema>,
+  safetyMargin: number,
+): { path: string[]; message: string } | undefined {
+  const usable = Math.floor(model.context_window_tokens * (model.tokenizer === undefined ? safetyMargin : 1));
+  const { system_prompt, max_history_tokens, summary_tokens } = model.message_budget;
+  const reserved = reservedOutput(model);
+  const left = usable - system_prompt - summary_tokens - reserved - leastMessageTokens;
+  if (left < 0) {
+    return {
+      path: ['reserved_output_tokens'],
+      message: `at most ${reserved + left}: of ${usable} tokens, the system prompt, the summary and a new message must find room beside the answer`,
+    };
+  }
+  if (max_history_tokens <= left) return undefined;
+  return {
+    path: ['message_budget', 'max_history_tokens'],
+    message: `at most ${left}: that is what the system prompt (${system_prompt}), the summary (${summary_tokens}), the answer (${reserved}) and a new message (${leastMessageTokens}) leave of ${usable} tokens; a larger history is never reached`,
+  };
+}
+
+/**
+ * Reads llm_models.yaml; paths of tokenizers come out absolute, relative ones being relative to the file itself.
+ *
+ * @throws {import('../../config/load.ts').ConfigError}
+ */
 export async function loadLlmModels(file: string): Promise<LlmModels> {
-  return check(await readYaml(file), llmModelsSchema, 'llm_models.yaml');
+  const config = check(await readYaml(file), llmModelsSchema, 'llm_models.yaml');
+  const models = Object.entries(config.models).map(([name, model]) => {
+    const { tokenizer } = model;
+    if (tokenizer === undefined || isShippedVocabulary(tokenizer)) return [name, model] as const;
+    return [name, { ...model, tokenizer: resolve(dirname(file), tokenizer) }] as const;
+  });
+  return { ...config, models: Object.fromEntries(models) };
 }

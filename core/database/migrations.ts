@@ -2,7 +2,7 @@ import type { TextAsset } from '../assets.ts';
 import { DatabaseError } from './errors.ts';
 
 /** The schema version (`PRAGMA user_version`) that this program's queries are written for. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 /** One step of the schema: takes a database from `version - 1` to `version`. */
 export interface Migration {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { Chat, ChatCall } from '../chat/chat.ts';
 import { chatRequestSchema, namedSession } from '../chat/request.ts';
+import type { ContextRecord } from '../chat/turn.ts';
 import { CoreError } from '../errors.ts';
 import { describeError } from './errors.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
@@ -48,7 +49,10 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
       };
       const ended = endsWith(reply, options);
       try {
-        if (body.stream !== true) return await options.chat.complete(call, ended.signal);
+        if (body.stream !== true) {
+          const answered = await options.chat.complete(call, ended.signal);
+          return reply.headers(contextHeaders(answered.context)).send(answered.body);
+        }
         await stream(request, reply, options.chat, call, ended.signal);
         return reply;
       } catch (error) {
@@ -103,13 +107,14 @@ async function stream(
   call: ChatCall,
   signal: AbortSignal,
 ): Promise<void> {
-  const pieces = await chat.stream(call, signal);
+  const { body: pieces, context } = await chat.stream(call, signal);
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     'x-request-id': request.id,
+    ...contextHeaders(context),
   });
   try {
     for await (const piece of pieces) {
@@ -121,6 +126,16 @@ async function stream(
     raw.write(`data: ${JSON.stringify(describeError(error, request).body)}\n\n`);
   }
   raw.end();
+}
+
+/** What the window did, for clients that do not read the record of the turn. */
+function contextHeaders(context: ContextRecord | undefined): Record<string, string> {
+  if (context === undefined) return {};
+  const { messages, tokens } = context;
+  return {
+    'x-context-messages': `${messages.sent}/${messages.of}`,
+    'x-context-tokens': `${tokens.prompt}/${tokens.window}`,
+  };
 }
 
 /** The one signal of everything that can end a turn early. */

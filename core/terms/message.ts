@@ -50,3 +50,16 @@ export function sortMessages(messages: readonly Message[]): SortedMessages {
     fresh: spoken.slice(cut),
   };
 }
+
+/**
+ * A message as it goes to the model: without what models say but do not take (reasoning, annotations, audio). An answer that was
+ * a refusal says that.
+ */
+export function asSent(message: Message): Message {
+  if (message.role !== 'assistant') return message;
+  const { reasoning: _, reasoning_content: __, annotations: ___, audio: ____, refusal, ...sent } = message;
+  if ((sent.content === null || sent.content === undefined) && typeof refusal === 'string') {
+    return { ...sent, content: refusal };
+  }
+  return sent;
+}

@@ -2,13 +2,24 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import type { CoreConfig, CoreTimeouts } from '../../core/config/core-config.ts';
-import { loadLlmModels } from '../../core/config/llm-models.ts';
+import { type LlmModels, loadLlmModels } from '../../core/config/llm-models.ts';
 import { parseRedisUrl } from '../../core/config/redis-url.ts';
 import { type CoreService, startCore } from '../../core/service.ts';
 import { ModelServer } from './model-server.ts';
 import { tempFolder } from './temp-folder.ts';
 
-export const modelsFile = new URL('../../config/llm_models.yaml', import.meta.url).pathname;
+export const shippedModelsFile = new URL('../../config/llm_models.yaml', import.meta.url).pathname;
+/** The same models without tokenizers, which take half a second to load. */
+export const modelsFile = new URL('llm_models.yaml', import.meta.url).pathname;
+
+export const testTimeouts: CoreTimeouts = {
+  redis: 100,
+  connect: 500,
+  response: 5000,
+  idle: 5000,
+  turn: 10_000,
+  drain: 1000,
+};
 
 /** A core service in the process of the test, with a real model server as its peer. */
 export interface TestCore {
@@ -28,6 +39,8 @@ export interface TestCoreOptions {
   readonly timeouts?: Partial<CoreTimeouts>;
   /** Default: the model server of the test. */
   readonly outboundPort?: number;
+  /** Default: those of {@link modelsFile}. */
+  readonly models?: LlmModels;
   /** Called before the start, with the path of the database that does not exist yet. */
   readonly prepare?: (sqlite: string) => void;
 }
@@ -44,20 +57,12 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
     upload_limit: 1024 * 1024,
     outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
     models: { file: modelsFile, service: 'ai-stack' },
-    timeouts: {
-      redis: 100,
-      connect: 500,
-      response: 5000,
-      idle: 5000,
-      turn: 10_000,
-      drain: 1000,
-      ...options.timeouts,
-    },
+    timeouts: { ...testTimeouts, ...options.timeouts },
   };
   options.prepare?.(config.sqlite);
   const logLines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => void logLines.push(JSON.parse(line)) });
-  const service = await startCore(config, await loadLlmModels(modelsFile), log, '0.0.0');
+  const service = await startCore(config, options.models ?? (await loadLlmModels(modelsFile)), log, '0.0.0');
   const url = `http://127.0.0.1:${service.address.port}`;
   t.teardown(async () => {
     await model.close();

@@ -23,6 +23,16 @@ export interface ModelCall {
 
 export type Behaviour = (call: ModelCall) => void | Promise<void>;
 
+/** One request to another route than chat completions. */
+export interface OtherCall {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+  json(status: number, value: unknown): void;
+  readonly response: ServerResponse;
+}
+
 /** Says what it was sent, word by word when streaming. */
 export const echo: Behaviour = (call) => answerWith(call, `You said: ${lastText(call)}`);
 
@@ -30,8 +40,14 @@ export const echo: Behaviour = (call) => answerWith(call, `You said: ${lastText(
 export class ModelServer {
   readonly calls: ModelCall[] = [];
   behaviour: Behaviour = echo;
+  /** Requests to other routes. */
+  readonly otherCalls: OtherCall[] = [];
+  /** Other routes, by path; what is not there answers 404. */
+  readonly routes = new Map<string, (call: OtherCall) => void | Promise<void>>();
   readonly #events = new EventEmitter();
   readonly #server = createServer(async (request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0] as string;
+    if (path !== '/v1/chat/completions') return this.#other(request, response, path, await text(request));
     const body = JSON.parse(await text(request)) as ModelCall['body'];
     const call = toCall(request, response, body);
     this.calls.push(call);
@@ -51,6 +67,23 @@ export class ModelServer {
     return call;
   }
 
+  async #other(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    body: string,
+  ): Promise<void> {
+    const json = (status: number, value: unknown) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(value));
+    };
+    const call = { method: request.method ?? '', path, headers: request.headers, body, json, response };
+    this.otherCalls.push(call);
+    const route = this.routes.get(path);
+    if (route === undefined) return json(404, { detail: 'Not Found' });
+    await route(call);
+  }
+
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -63,8 +96,11 @@ export function lastText(call: ModelCall): string {
 }
 
 /** Answers with a text: as a whole, or word by word. */
-export function answerWith(call: ModelCall, answer: string): void {
-  const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+export function answerWith(
+  call: ModelCall,
+  answer: string,
+  usage: object = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+): void {
   if (call.body.stream) {
     for (const word of answer.match(/\S+\s*/g) ?? []) call.chunk({ content: word });
     call.finish(usage);

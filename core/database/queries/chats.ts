@@ -1,6 +1,6 @@
 import type { Connection } from '../connection.ts';
 import { read, write } from '../query.ts';
-import type { StoredMessage } from './turns.ts';
+import { messageColumns, type StoredMessage } from './turns.ts';
 
 /** A chat as the session API shows it. */
 export interface ChatRow {
@@ -90,7 +90,7 @@ export const chatQueries = {
         ? ['<', 'DESC', Number.MAX_SAFE_INTEGER]
         : ['>', 'ASC', 0];
       return db.all<StoredMessage>(
-        `SELECT position, turn_id, role, content, payload, state, model, created_at FROM messages
+        `SELECT ${messageColumns} FROM messages
          WHERE chat_id = :chat AND position ${comparison} :from ORDER BY position ${order} LIMIT :limit`,
         { chat: chat.chat_id, from: from ?? start, limit },
       );

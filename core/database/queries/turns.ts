@@ -12,10 +12,18 @@ export interface StoredMessage {
   readonly state: 'complete' | 'interrupted';
   readonly model: string | null;
   readonly created_at: string;
+  /** Its size in a prompt, by the tokenizer that is named beside it; null when it was not counted. */
+  readonly tokens: number | null;
+  readonly tokenizer: string | null;
+  /** Of an answer, as JSON: how much of the session the model was sent. */
+  readonly context: string | null;
 }
 
 /** A message that is to be stored. */
-export type NewMessage = Pick<StoredMessage, 'role' | 'content' | 'payload'>;
+export type NewMessage = Pick<
+  StoredMessage,
+  'role' | 'content' | 'payload' | 'tokens' | 'tokenizer' | 'context'
+>;
 
 /** One turn: everything that storing it needs. */
 export interface StoredTurn {
@@ -42,6 +50,15 @@ export interface ChatState {
   readonly lastPosition: number;
   readonly lastTurn: string | null;
   readonly instructions: string | null;
+  /** What the model made of the messages up to a position; null as long as all of them fit. */
+  readonly summary: StoredSummary | null;
+}
+
+/** A rolling summary of the older messages of a chat. */
+export interface StoredSummary {
+  /** Position of the last message that it covers. */
+  readonly upTo: number;
+  readonly text: string;
 }
 
 /** What came of an earlier request with the same idempotency key. */
@@ -52,14 +69,21 @@ export interface EarlierTurn {
   readonly answer: StoredMessage;
 }
 
-const messageColumns = 'position, turn_id, role, content, payload, state, model, created_at';
+/** The columns of a {@link StoredMessage}. */
+export const messageColumns =
+  'position, turn_id, role, content, payload, state, model, created_at, tokens, tokenizer, context';
 
 function findChat(db: Connection, session: string): ChatState | undefined {
-  return db.get<ChatState>(
-    `SELECT chat_id AS chatId, window_id AS windowId, message_count AS lastPosition, last_turn AS lastTurn, instructions
-     FROM chats WHERE session_id = :session AND deleted_at IS NULL`,
+  const found = db.get<Omit<ChatState, 'summary'> & { upTo: number | null; summary: string | null }>(
+    `SELECT c.chat_id AS chatId, window_id AS windowId, message_count AS lastPosition, last_turn AS lastTurn,
+       instructions, up_to AS upTo, summary
+     FROM chats c LEFT JOIN chat_summaries s ON s.chat_id = c.chat_id
+     WHERE session_id = :session AND deleted_at IS NULL`,
     { session },
   );
+  if (found === undefined) return undefined;
+  const { upTo, summary, ...chat } = found;
+  return { ...chat, summary: upTo === null || summary === null ? null : { upTo, text: summary } };
 }
 
 /** Stores a whole turn; its session's chat is made when there is none. */
@@ -77,7 +101,14 @@ function storeTurn(
        VALUES (:session, :window, :caller, :started, :started)`,
       { session: turn.sessionId, window: turn.windowId, caller: turn.caller, started: turn.startedAt },
     );
-    chat = { chatId, windowId: turn.windowId, lastPosition: 0, lastTurn: null, instructions: null };
+    chat = {
+      chatId,
+      windowId: turn.windowId,
+      lastPosition: 0,
+      lastTurn: null,
+      instructions: null,
+      summary: null,
+    };
   }
   let position = chat.lastPosition;
   if (turn.replaces !== null && turn.replaces.turnId === chat.lastTurn) {
@@ -86,6 +117,10 @@ function storeTurn(
       first: turn.replaces.firstPosition,
     });
     position = turn.replaces.firstPosition - 1;
+    db.run('DELETE FROM chat_summaries WHERE chat_id = :chat AND up_to > :position', {
+      chat: chat.chatId,
+      position,
+    });
   }
   const firstPosition = position + 1;
   const stored = [
@@ -98,10 +133,13 @@ function storeTurn(
     { ...answer, state, model: turn.model, at: now },
   ].map(({ at, ...message }): StoredMessage => {
     position++;
-    const row = { ...message, position, turn_id: turn.turnId, created_at: at };
+    // Null also in a turn that an older version has noted.
+    const { tokens = null, tokenizer = null, context = null } = message;
+    const row = { ...message, tokens, tokenizer, context, position, turn_id: turn.turnId, created_at: at };
     db.run(
       `INSERT INTO messages (chat_id, ${messageColumns})
-       VALUES (:chat, :position, :turn_id, :role, :content, :payload, :state, :model, :created_at)`,
+       VALUES (:chat, :position, :turn_id, :role, :content, :payload, :state, :model, :created_at, :tokens,
+         :tokenizer, :context)`,
       { chat: chat.chatId, ...row },
     );
     return row;
@@ -224,10 +262,32 @@ export const turnQueries = {
         { turn: turn.turnId },
       );
       const content = texts.map(({ text }) => text).join('');
-      storeTurn(db, turn, { role: 'assistant', content, payload: null }, 'interrupted', now);
+      const answer = {
+        role: 'assistant',
+        content,
+        payload: null,
+        tokens: null,
+        tokenizer: null,
+        context: null,
+      };
+      storeTurn(db, turn, answer, 'interrupted', now);
     }
     return turns.length;
   }),
+
+  /** Keeps a summary, unless the chat has got further or was deleted meanwhile. */
+  'turns.summarise': write(
+    (db, args: { chatId: number; upTo: number; summary: string; model: string; now: string }): void => {
+      db.run(
+        `INSERT INTO chat_summaries (chat_id, up_to, summary, model, created_at)
+         SELECT chat_id, :upTo, :summary, :model, :now FROM chats
+         WHERE chat_id = :chatId AND deleted_at IS NULL AND message_count >= :upTo
+         ON CONFLICT (chat_id) DO UPDATE SET up_to = excluded.up_to, summary = excluded.summary,
+           model = excluded.model, created_at = excluded.created_at WHERE up_to < excluded.up_to`,
+        args,
+      );
+    },
+  ),
 
   /** Forgets idempotency keys from before a time. */
   'turns.forgetKeys': write(

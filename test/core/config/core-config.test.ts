@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadCoreConfig } from '../../../core/config/core-config.ts';
 import { loadLlmModels } from '../../../core/config/llm-models.ts';
-import { modelsFile } from '../../support/core-service.ts';
+import { shippedModelsFile } from '../../support/core-service.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const example = new URL('../../../config/examples/core.yaml', import.meta.url).pathname;
@@ -26,7 +26,7 @@ t.test('the example is valid and has the documented defaults', async (t) => {
   const config = await loadCoreConfig(example);
   t.match(config, {
     upload_limit: 50 * 1024 * 1024,
-    models: { file: modelsFile, service: 'ai-stack' },
+    models: { file: shippedModelsFile, service: 'ai-stack' },
     timeouts: { redis: 250, connect: 2000, response: 120_000, idle: 30_000, turn: 600_000, drain: 30_000 },
     redis: { pool: 2, databases: { chat: 0 } },
   });
@@ -72,23 +72,50 @@ for (const [title, text, expected] of [
 }
 
 t.test('llm_models.yaml has to add up', async (t) => {
-  const models = (line: string, fallback = 'm') =>
+  const models = (line: string, { fallback = 'm', history = 1500 } = {}) =>
     fileWith(
       t,
       `default: ${fallback}
-token_estimation: { characters_per_token: 4, safety_margin: 0.9 }
+token_estimation: { safety_margin: 0.9 }
 models:
   m:
     ${line}
-    message_budget: { system_prompt: 500, recent_messages: 20, max_history_tokens: 3000 }
+    message_budget: { system_prompt: 500, recent_messages: 20, max_history_tokens: ${history} }
 `,
     );
   const sound = 'context_window_tokens: 4096\n    max_output_tokens: 2048';
+  const roomy = 'context_window_tokens: 4096\n    max_output_tokens: 4096';
   t.ok(await loadLlmModels(await models(sound)));
-  await t.rejects(loadLlmModels(await models(sound, 'other')), {
+  await t.rejects(loadLlmModels(await models(sound, { fallback: 'other' })), {
     message: /:1:10: default: found "other", expected one of the models below: m/,
   });
-  await t.rejects(loadLlmModels(await models('context_window_tokens: 4096\n    max_output_tokens: 3200')), {
-    message: /:6:24: models\.m\.max_output_tokens: found 3200, expected less than 3186/,
+  await t.rejects(loadLlmModels(await models(sound, { history: 3000 })), {
+    message:
+      /:7:84: models\.m\.message_budget\.max_history_tokens: found 3000, expected at most 2098: .* a larger history is never reached/,
   });
+  await t.rejects(loadLlmModels(await models(`${roomy}\n    reserved_output_tokens: 3500`, { history: 0 })), {
+    message: /reserved_output_tokens: .*expected at most \d+: of 3686 tokens/,
+  });
+  await t.rejects(loadLlmModels(await models(`${sound}\n    tokenizer: unheard-of`)), {
+    message: /tokenizer: found "unheard-of", expected qwen2\.5, llama3\.2, phi3, or the path of a folder/,
+  });
+  await t.rejects(loadLlmModels(await models(`${sound}\n    fallbacks: [m]`)), {
+    message: /fallbacks\.0: found "m", expected another of the models/,
+  });
+});
+
+t.test('the path of a tokenizer is relative to llm_models.yaml', async (t) => {
+  const file = await fileWith(
+    t,
+    `default: m
+token_estimation: { safety_margin: 0.9 }
+models:
+  m:
+    context_window_tokens: 4096
+    max_output_tokens: 2048
+    tokenizer: ./mine
+    message_budget: { system_prompt: 500, recent_messages: 20, max_history_tokens: 1500 }
+`,
+  );
+  t.equal((await loadLlmModels(file)).models.m?.tokenizer, join(dirname(file), 'mine'));
 });

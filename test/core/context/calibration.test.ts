@@ -2,38 +2,54 @@ import { Registry } from 'prom-client';
 import t from 'tap';
 import { Calibration } from '../../../core/context/calibration.ts';
 
-t.test('the estimate comes to agree with what the model counts', async (t) => {
-  const calibration = new Calibration(new Registry());
-  t.equal(calibration.scaleOf('m'), 1);
-  const raw = 400;
-  for (let turn = 0; turn < 20; turn++) {
-    const scale = calibration.scaleOf('m');
-    calibration.learn('m', 'm', raw * scale, scale, 600);
-  }
-  t.ok(
-    Math.abs(calibration.scaleOf('m') - 1.5) < 0.01,
-    `learned ${calibration.scaleOf('m')}, the truth is 1.5`,
-  );
-  t.equal(calibration.scaleOf('another'), 1, 'each model has its own');
+const report = (change: { caller?: string; planned?: number; scale?: number } = {}) => ({
+  caller: 'a',
+  model: 'm',
+  label: 'm',
+  planned: 100,
+  scale: 1,
+  ...change,
 });
 
-t.test('one odd report does not upset what was learned, and nonsense is ignored', async (t) => {
+t.test(
+  'grows at once when a model counts more than was estimated, and shrinks slowly, never below 1',
+  async (t) => {
+    const calibration = new Calibration(new Registry());
+    t.equal(calibration.scaleOf('a', 'm'), 1);
+    calibration.learn(report(), 150);
+    t.equal(calibration.scaleOf('a', 'm'), 1.5);
+    calibration.learn(report({ planned: 150, scale: 1.5 }), 100);
+    t.ok(Math.abs(calibration.scaleOf('a', 'm') - 1.45) < 1e-9);
+    for (let turn = 0; turn < 200; turn++) {
+      calibration.learn(report({ scale: calibration.scaleOf('a', 'm') }), 10);
+    }
+    t.ok(calibration.scaleOf('a', 'm') >= 1 && calibration.scaleOf('a', 'm') < 1.01);
+  },
+);
+
+t.test(
+  'what one caller teaches holds for no other, and a call without a proven caller teaches nothing',
+  async (t) => {
+    const calibration = new Calibration(new Registry());
+    calibration.learn(report({ caller: 'a' }), 400);
+    t.equal(calibration.scaleOf('a', 'm'), 4);
+    t.equal(calibration.scaleOf('b', 'm'), 1);
+    t.equal(calibration.scaleOf('a', 'another'), 1);
+    calibration.learn({ ...report(), caller: undefined }, 400);
+    t.equal(calibration.scaleOf(undefined, 'm'), 1);
+  },
+);
+
+t.test('nonsense is ignored, and what is learned has a limit', async (t) => {
   const calibration = new Calibration(new Registry());
-  for (let turn = 0; turn < 10; turn++) calibration.learn('m', 'm', 100, 1, 100);
-  calibration.learn('m', 'm', 100, 1, 1_000_000);
-  t.ok(calibration.scaleOf('m') < 2);
-  for (const nonsense of [0, -5, Number.NaN, '12', undefined, null])
-    calibration.learn('x', 'x', 100, 1, nonsense);
-  t.equal(calibration.scaleOf('x'), 1);
-  calibration.learn('y', 'y', 1, 1, 1e9);
-  t.equal(calibration.scaleOf('y'), 4, 'stays in its range');
+  for (const nonsense of [0, -5, Number.NaN, '12', undefined, null]) calibration.learn(report(), nonsense);
+  t.equal(calibration.scaleOf('a', 'm'), 1);
+  calibration.learn(report(), 1e9);
+  t.equal(calibration.scaleOf('a', 'm'), 4);
 });
 
-t.test('the error of the estimate is a metric', async (t) => {
+t.test('the error of the count is a metric', async (t) => {
   const registry = new Registry();
-  const calibration = new Calibration(registry);
-  calibration.learn('m', 'm', 150, 1, 100);
-  const text = await registry.metrics();
-  t.match(text, 'countersign_core_token_estimate_error_ratio_sum{model="m"} 0.5');
-  t.match(text, /countersign_core_token_estimate_scale\{model="m"\} 0\.66/);
+  new Calibration(registry).learn(report({ planned: 150 }), 100);
+  t.match(await registry.metrics(), 'countersign_core_token_estimate_error_ratio_sum{model="m"} 0.5');
 });

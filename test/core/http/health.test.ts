@@ -21,7 +21,7 @@ t.test(
         database: {
           status: 'degraded',
           schema_version: 1,
-          schema_target: 3,
+          schema_target: 4,
           problem: { code: 'migration-broken', message: /0002_chats\.sql does not run here .*restart/ },
         },
       },

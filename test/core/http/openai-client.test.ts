@@ -49,7 +49,8 @@ t.test('the model is reached through the outbound listener by the name of its se
   });
   const [call] = core.model.calls;
   t.equal(call?.headers.host, 'ai-stack');
-  t.match(call?.body, { temperature: 0.5, max_tokens: 100, model: 'phi-3-mini-4k-instruct' });
+  t.match(call?.body, { temperature: 0.5, max_completion_tokens: 100, model: 'phi-3-mini-4k-instruct' });
+  t.notOk('max_tokens' in (call?.body ?? {}), 'the limit keeps the name that the client gave it');
   t.notOk('metadata' in (call?.body ?? {}), 'what names the session is not for the model');
 });
 
