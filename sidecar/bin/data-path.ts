@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
-import type { Pipeline } from '../connections/pipeline.ts';
-import { Downstream } from '../connections/server-connection.ts';
-import { problemResponse } from '../http1/problem.ts';
+import { HostPool } from '../connections/host-pool.ts';
+import { type Served, ServerConnection } from '../connections/server-connection.ts';
+import { problem, problemText } from '../http1/problem.ts';
 import { Inbound, type Replay } from '../inbound/inbound.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import type { ListenOn } from '../listen/bind.ts';
@@ -28,36 +28,56 @@ export interface DataPathParts {
 /** How long a connection too many has to read its answer. */
 const turnAwayMs = 1_000;
 
+/** One side of the sidecar, and the connections to it. */
+interface Side<Handler extends Inbound | Outbound> extends Served {
+  readonly handler: Handler;
+}
+
 /** Inbound and outbound of one thread, with its listeners and connections. */
 export class DataPath {
   readonly telemetry: Telemetry;
   readonly #config: SidecarConfig;
   /** Undefined for a service that only calls others. */
-  readonly #inbound: Inbound | undefined = undefined;
-  readonly #outbound: Outbound;
+  readonly #inbound: Side<Inbound> | undefined = undefined;
+  readonly #outbound: Side<Outbound>;
+  /** Connections to the local app. */
+  readonly #app: HostPool | undefined = undefined;
   readonly #callees: Callees;
   readonly #inboundCount: Int32Array;
   readonly #listeners: Listener[] = [];
 
   constructor(parts: DataPathParts) {
     const { config, applyVerdict, telemetry, replay, keyring, policy } = parts;
+    const { timeouts, inbound } = config;
     this.telemetry = telemetry;
     this.#config = config;
     this.#inboundCount = parts.inboundCount;
-    this.#callees = new Callees(policy.fleet, config.timeouts);
-    if (config.inbound !== undefined)
-      this.#inbound = new Inbound({
-        config,
-        app: config.inbound.app,
-        audience: audienceOf(config.service, config.inbound.listen.port),
-        telemetry,
-        replay,
-        applyVerdict,
-        keyring,
-        rules: policy.matrix.of(config.service),
-        onGone: () => Atomics.sub(this.#inboundCount, 0, 1),
-      });
-    this.#outbound = new Outbound({ config, telemetry, callees: this.#callees, keyring });
+    this.#callees = new Callees(policy.fleet, (address, port) => new HostPool(address, port, timeouts, true));
+    if (inbound !== undefined) {
+      this.#app = new HostPool(inbound.app.host, inbound.app.port, timeouts, false);
+      this.#inbound = {
+        handler: new Inbound({
+          config,
+          app: this.#app,
+          audience: audienceOf(config.service, inbound.listen.port),
+          telemetry,
+          replay,
+          applyVerdict,
+          keyring,
+          rules: policy.matrix.of(config.service),
+        }),
+        connections: new Set(),
+        onClosed: () => {
+          telemetry.connections('inbound', -1);
+          Atomics.sub(this.#inboundCount, 0, 1);
+        },
+      };
+    }
+    this.#outbound = {
+      handler: new Outbound({ config, telemetry, callees: this.#callees, applyVerdict, keyring }),
+      connections: new Set(),
+      onClosed: () => telemetry.connections('outbound', -1),
+    };
   }
 
   /**
@@ -79,74 +99,63 @@ export class DataPath {
     const { routes } = this.#config.outbound;
     return Listener.open(on, (socket, local) => {
       const route = 'fd' in on ? routes[local] : on.route;
-      if (this.#serve(socket, this.#outbound, route)) this.telemetry.connections('outbound', 1);
+      if (ServerConnection.serve(socket, this.#outbound, route)) this.telemetry.connections('outbound', 1);
     });
   }
 
   #listenInbound(on: ListenOn): Promise<Listener> {
-    const inbound = this.#inbound as Inbound;
+    const inbound = this.#inbound as Side<Inbound>;
     return Listener.open(on, (socket) => {
       if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections)
-        this.#turnAway(socket, inbound);
-      else if (this.#serve(socket, inbound, undefined)) {
+        this.#turnAway(socket, inbound.handler);
+      else if (ServerConnection.serve(socket, inbound, undefined)) {
         Atomics.add(this.#inboundCount, 0, 1);
         this.telemetry.connections('inbound', 1);
       }
     });
   }
 
-  #serve(
-    socket: Socket,
-    side: Pipeline & { readonly connections: Set<Downstream> },
-    route: string | undefined,
-  ): boolean {
-    const downstream = Downstream.serve(socket, side, route);
-    if (downstream === undefined) return false;
-    side.connections.add(downstream);
-    return true;
-  }
-
   /** One connection too many: it gets an answer, and no place. */
   #turnAway(socket: Socket, inbound: Inbound): void {
     const detail = `The sidecar serves limits.connections, ${this.#config.limits.connections}, connections already.`;
     const refusal = { reason: 'too-many-connections', detail } as const;
-    const requestId = inbound.onMalformed(undefined, refusal);
+    const requestId = inbound.onMalformed(refusal);
     socket.on('error', () => {});
     // Not an idle time, which whoever sends a byte now and then would put off for ever.
     const giveUp = setTimeout(() => socket.destroy(), turnAwayMs);
     socket.once('close', () => clearTimeout(giveUp));
-    socket.end(problemResponse(refusal.reason, detail, requestId, true, true), 'latin1');
+    socket.end(problemText(problem(refusal, requestId), true, true), 'latin1');
     socket.on('end', () => socket.destroySoon());
     socket.resume();
   }
 
   takeUpKeyring(keyring: Keyring): void {
-    this.#inbound?.onKeyring(keyring);
-    this.#outbound.onKeyring(keyring);
+    this.#inbound?.handler.onKeyring(keyring);
+    this.#outbound.handler.onKeyring(keyring);
   }
 
   takeUpPolicy({ fleet, matrix }: Policy): void {
     this.telemetry.setPeers(fleet.services.keys());
     this.#callees.replace(fleet);
-    this.#inbound?.onRules(matrix.of(this.#config.service));
+    this.#inbound?.handler.onRules(matrix.of(this.#config.service));
   }
 
   /** Accepts no more; connections close behind their present request. */
   stopAccepting(): void {
     for (const listener of this.#listeners.splice(0)) listener.close();
-    for (const side of this.#sides) side.draining = true;
+    for (const { handler } of this.#sides) handler.draining = true;
   }
 
   /** Whether an inbound connection may still bring a request that nobody else will see. */
   isUndecided(): boolean {
-    for (const downstream of this.#inbound?.connections ?? []) if (downstream.isUndecided) return true;
+    for (const connection of this.#inbound?.connections ?? []) if (connection.isUndecided) return true;
     return false;
   }
 
   /** Ends the connections of one side on which no request is under way. */
   endWaiting(side: 'inbound' | 'outbound'): void {
     const ended = side === 'inbound' ? this.#inbound : this.#outbound;
-    for (const downstream of ended?.connections ?? []) if (downstream.isWaiting) downstream.end();
+    for (const connection of ended?.connections ?? []) if (connection.isWaiting) connection.end();
   }
 
   /** Connections that are still open. */
@@ -154,14 +163,14 @@ export class DataPath {
     return this.#sides.reduce((sum, { connections }) => sum + connections.size, 0);
   }
 
-  get #sides(): readonly (Inbound | Outbound)[] {
+  get #sides(): readonly Side<Inbound | Outbound>[] {
     return this.#inbound === undefined ? [this.#outbound] : [this.#inbound, this.#outbound];
   }
 
   /** Ends whatever is left. */
   close(): void {
     for (const side of this.#sides) for (const one of side.connections) one.abort();
-    this.#inbound?.closeIdle();
+    this.#app?.closeIdle();
     this.#callees.closeIdle();
     this.telemetry.close();
   }

@@ -1,11 +1,11 @@
-import type { Socket } from 'node:net';
+import type { WriteProgress } from '../exchange/ends.ts';
 
 const KiB = 1024;
 
 /** A buffer that is not read into any more, and how far its destination has got when it has written all of it. */
 export interface SpentBuffer {
   readonly buffer: Buffer;
-  readonly destination: Socket | undefined;
+  readonly destination: WriteProgress | undefined;
   readonly until: number;
 }
 
@@ -48,7 +48,9 @@ class BufferPool {
 
   #written(): Buffer | undefined {
     for (let index = this.#writing.length - 1; index >= 0; index--) {
-      const { buffer, destination, until } = this.#writing[index] as SpentBuffer & { destination: Socket };
+      const { buffer, destination, until } = this.#writing[index] as SpentBuffer & {
+        destination: WriteProgress;
+      };
       const isWritten = destination.bytesWritten - destination.writableLength >= until;
       if (!isWritten && !destination.destroyed) continue;
       this.#writing.splice(index, 1);
@@ -75,7 +77,7 @@ export function giveBack(spent: SpentBuffer): void {
 }
 
 /** Gives back, once, the memory of a body that `destination` was given to write; what came from elsewhere is left alone. */
-export function giveBackBody(body: Buffer, destination: Socket): void {
+export function giveBackBody(body: Buffer, destination: WriteProgress): void {
   const memory = body.buffer;
   pools
     .find((pool) => pool.owns(memory))

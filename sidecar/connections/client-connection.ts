@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Loss, WriteProgress } from '../exchange/ends.ts';
 import { ChunkedDecoder, ChunkedError } from '../http1/chunked-decoder.ts';
 import { frameResponse } from '../http1/framing.ts';
 import { parseResponseHead } from '../http1/head-parser.ts';
@@ -7,8 +7,9 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import { switchFault } from '../http1/status-line.ts';
 import { fieldId } from '../terms/field-names.ts';
 import { smallBytes } from './body-writer.ts';
+import type { CallCarrier, ClientCall } from './client-call.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
-import type { UpstreamHost, UpstreamTimeouts } from './host-pool.ts';
+import type { SharedConnection } from './request-batcher.ts';
 import { dial, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
 
 type State = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
@@ -17,26 +18,57 @@ const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
 const headLimitBytes = 128 * 1024;
 const trailerLimitBytes = 16 * 1024;
 
-/** A connection to where requests go: one exchange at a time, kept for the next one when that is safe. */
-export class Upstream implements SocketOwner, Timed {
-  readonly host: UpstreamHost;
+const displaced: Loss = { kind: 'displaced' };
+
+/** In milliseconds. */
+export interface ClientTimeouts {
+  readonly connect: number;
+  readonly idle: number;
+  readonly response: number;
+  readonly tunnel_idle: number;
+}
+
+/** What a connection tells of itself to the pool that it belongs to. */
+export interface ConnectionPool {
+  readonly address: string;
+  readonly port: number;
+  /** Requests under way. */
+  inFlight: number;
+  /** The host took a connection. */
+  onConnected(): void;
+  /** The host could not be connected to. */
+  onUnreachable(): void;
+  /** A shareable request has its whole answer. @param ms that it took @param whole it came in one piece */
+  onAnswer(ms: number, whole: boolean): void;
+  /** A request had to be retried on its own connection. */
+  onDelay(): void;
+  /** Takes a connection back after a complete exchange. */
+  giveBack(connection: ClientConnection): void;
+  /** Forgets an idle connection that has closed. */
+  forget(connection: ClientConnection): void;
+}
+
+/** A connection to where requests go: one call at a time or several pipelined, kept for the next when that is safe. */
+export class ClientConnection implements CallCarrier, SharedConnection, SocketOwner, Timed {
+  readonly #pool: ConnectionPool;
   readonly socket: OwnedSocket;
   bodyBuffer: Buffer | undefined = undefined;
   deadline: number;
-  state: State = 'head';
-  exchange: Exchange | undefined = undefined;
+  #state: State = 'head';
+  /** The call whose response is due. */
+  #call: ClientCall | undefined = undefined;
   connected = false;
   /** Whether an earlier exchange used this connection. */
-  reused = false;
+  #reused = false;
   /** Whether any byte of the present response has come. */
-  answered = false;
+  #answered = false;
   /** Whether it was closed because something took too long. */
-  timedOut = false;
+  #timedOut = false;
   /** Coarse time in ms after which the connection must not be used again: peers close idle ones. */
   reusableUntil = 0;
   /** Whether several requests left on it together since it lay ready. */
-  isShared = false;
-  readonly #timeouts: UpstreamTimeouts;
+  #isShared = false;
+  readonly #timeouts: ClientTimeouts;
   #stash: Buffer | undefined = undefined;
   #remaining = 0;
   #untilClose = false;
@@ -46,77 +78,75 @@ export class Upstream implements SocketOwner, Timed {
   #blocked = false;
   #stopped = false;
   #readEnded = false;
-  /** Exchanges whose responses follow the present one, in this order. */
-  #behind: Exchange[] | undefined = undefined;
+  /** Calls whose responses follow the present one, in this order. */
+  #behind: ClientCall[] | undefined = undefined;
   /** Responses may come that nobody waits for any more: no further request must meet them. */
   #spoiled = false;
   /** The response that has begun to come waits until its turn has come. */
   #suspended = false;
 
-  constructor(host: UpstreamHost, timeouts: UpstreamTimeouts) {
-    this.host = host;
+  constructor(pool: ConnectionPool, timeouts: ClientTimeouts) {
+    this.#pool = pool;
     this.#timeouts = timeouts;
     this.deadline = coarseNow() + timeouts.connect;
-    this.socket = dial(host.address, host.port, this);
+    this.socket = dial(pool.address, pool.port, this);
     watch(this);
   }
 
-  /** Begins an exchange: its request is about to be written to the socket. */
-  begin(exchange: Exchange): void {
-    this.exchange = exchange;
-    this.state = 'head';
-    this.answered = false;
+  /** Begins a call: its request is about to be written to the socket. */
+  begin(call: ClientCall): void {
+    this.#call = call;
+    this.#state = 'head';
+    this.#answered = false;
     this.#keepAlive = true;
-    this.host.inFlight++;
+    this.#pool.inFlight++;
     if (this.connected) this.deadline = Number.POSITIVE_INFINITY;
   }
 
-  /** Begins several exchanges at once: their requests leave in one write, their responses come in the same order. */
-  share(exchanges: readonly [Exchange, ...Exchange[]]): void {
-    const [first, ...others] = exchanges;
+  share(calls: readonly [ClientCall, ...ClientCall[]]): void {
+    const [first, ...others] = calls;
     this.begin(first);
     this.#behind = others;
-    this.isShared = true;
-    this.host.inFlight += others.length;
-    let heads = '';
-    for (const exchange of exchanges) {
-      exchange.departOn(this);
-      heads += exchange.sentHead;
-    }
-    this.socket.write(heads, 'latin1');
+    this.#isShared = true;
+    this.#pool.inFlight += others.length;
+    let texts = '';
+    for (const call of calls) texts += call.leaveTogether(this);
+    this.socket.write(texts, 'latin1');
     this.awaitResponse();
   }
 
-  /** Whether an exchange still waits for the responses before its own. */
-  keepsWaiting(exchange: Exchange): boolean {
-    return this.#behind?.includes(exchange) ?? false;
+  keepsWaiting(call: ClientCall): boolean {
+    return this.#behind?.includes(call) ?? false;
   }
 
-  /** Has those that wait behind the present exchange sent anew. What comes for them here is nobody's then. */
+  /** What comes for those that waited is for no one then. */
   disband(): void {
     const behind = this.#behind;
     this.#behind = undefined;
     if (behind === undefined || behind.length === 0) return;
     this.#spoiled = true;
-    this.host.inFlight -= behind.length;
-    this.host.departures?.onDelay();
-    for (const exchange of behind) exchange.onDisplaced();
+    this.#pool.inFlight -= behind.length;
+    this.#pool.onDelay();
+    for (const call of behind) call.events.onLost(displaced);
   }
 
   /** The request is complete: from here on the first byte of the response is due. */
   awaitResponse(): void {
-    if (this.connected && this.state === 'head') this.deadline = coarseNow() + this.#timeouts.response;
+    if (this.connected && this.#state === 'head') this.deadline = coarseNow() + this.#timeouts.response;
   }
 
   onConnected(): void {
     this.connected = true;
-    this.host.connected();
+    this.#pool.onConnected();
     this.deadline = Number.POSITIVE_INFINITY;
-    this.exchange?.onUpstreamConnected();
+    const call = this.#call;
+    if (call === undefined) return;
+    if (call.isSent) this.awaitResponse();
+    call.events.onConnected();
   }
 
   onBytes(buffer: Buffer, length: number): boolean {
-    switch (this.state) {
+    switch (this.#state) {
       case 'head':
         this.#heads(buffer, length);
         break;
@@ -125,10 +155,10 @@ export class Upstream implements SocketOwner, Timed {
         break;
       case 'tunnel':
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
-        this.exchange?.tunnel?.down(buffer, 0, length);
+        this.#call?.events.onTunnelDown(buffer, 0, length);
         break;
       default:
-        // Nobody asked: what comes now would be taken for the answer to the next request.
+        // Unsolicited bytes: close, or they would poison the next response.
         this.close();
     }
     this.#stopped = this.#blocked || this.#suspended;
@@ -136,7 +166,7 @@ export class Upstream implements SocketOwner, Timed {
   }
 
   #heads(buffer: Buffer, length: number): void {
-    this.answered = true;
+    this.#answered = true;
     let from = buffer;
     let end = length;
     let at = 0;
@@ -147,9 +177,10 @@ export class Upstream implements SocketOwner, Timed {
       from = assemblyBuffer;
       this.#stash = undefined;
     }
-    while (this.state === 'head' && at < end) {
-      const { exchange } = this;
-      if (exchange === undefined) return;
+    while (this.#state === 'head' && at < end) {
+      const call = this.#call;
+      if (call === undefined) return;
+      const { events, request } = call;
       const blank = from.indexOf(crlfcrlf, at);
       const headEnd = blank + 4;
       if (blank < 0 || headEnd > end) {
@@ -165,7 +196,7 @@ export class Upstream implements SocketOwner, Timed {
         this.#fail(`the response cannot be parsed: ${head.words}`);
         return;
       }
-      const fault = frameResponse(head, exchange.method);
+      const fault = frameResponse(head, request.method);
       if (fault !== undefined) {
         this.#fail(fault);
         return;
@@ -173,20 +204,20 @@ export class Upstream implements SocketOwner, Timed {
       const headStart = at;
       at = headEnd;
       if (head.status === 101) {
-        const unasked = switchFault(head, exchange.upgrade);
+        const unasked = switchFault(head, request.upgrade);
         if (unasked !== undefined) {
           this.#fail(unasked);
           return;
         }
-        this.state = 'tunnel';
+        this.#state = 'tunnel';
         this.#keepAlive = false;
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
-        exchange.onSwitched(head);
-        if (at < end) exchange.tunnel?.down(from, at, end);
+        events.onSwitched(head);
+        if (at < end) events.onTunnelDown(from, at, end);
         return;
       }
       if (head.status < 200) {
-        exchange.onInterim(head.status);
+        events.onInterim(head.status);
         continue;
       }
       const bodyBytes = wholeBody(head, end - at);
@@ -194,7 +225,7 @@ export class Upstream implements SocketOwner, Timed {
         this.#stash = Buffer.from(from.subarray(headStart, end));
         return;
       }
-      if (!exchange.takes(bodyBytes)) {
+      if (!events.takes(bodyBytes)) {
         this.#suspended = true;
         // As one that its client does not take: what goes before it may never end.
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
@@ -207,15 +238,16 @@ export class Upstream implements SocketOwner, Timed {
         return;
       }
       if (bodyBytes === Number.POSITIVE_INFINITY) {
-        this.#beginBody(head, exchange, from, at, end);
+        this.#beginBody(head, call, from, at, end);
         return;
       }
       const bodyEnd = at + bodyBytes;
-      exchange.onResponse(head, true, from, at, bodyEnd);
+      call.forgetBody();
+      events.onResponse(head, true, from, at, bodyEnd);
       at = bodyEnd;
       // Whoever is told of the end may put another head together there.
       const rest = from === assemblyBuffer && at < end ? Buffer.from(from.subarray(at, end)) : undefined;
-      this.#finish(at < end);
+      this.#finish(at < end, bodyBytes <= smallBytes);
       if (rest !== undefined) {
         rest.copy(assemblyBuffer);
         at = 0;
@@ -238,9 +270,10 @@ export class Upstream implements SocketOwner, Timed {
    * so this connection can end, and nothing goes on at the callee that was begun for those behind it.
    */
   #scatter(): void {
-    this.host.departures?.onDelay();
-    this.exchange?.onDisplaced();
-    this.abort();
+    this.#pool.onDelay();
+    const call = this.#call;
+    this.#end(call);
+    call?.events.onLost(displaced);
   }
 
   /** The turn of its exchange has come: a response that waited for it is passed on. */
@@ -251,7 +284,7 @@ export class Upstream implements SocketOwner, Timed {
     this.#stash = undefined;
     stash.copy(assemblyBuffer);
     this.#heads(assemblyBuffer, stash.length);
-    if (!this.#blocked && this.state !== 'closed') this.resume();
+    if (!this.#blocked && this.#state !== 'closed') this.resume();
   }
 
   #noteHead(head: ResponseHead): void {
@@ -260,27 +293,29 @@ export class Upstream implements SocketOwner, Timed {
     this.#keepAliveMs = keepAliveHint(head);
   }
 
-  #beginBody(head: ResponseHead, exchange: Exchange, from: Buffer, at: number, end: number): void {
+  #beginBody(head: ResponseHead, call: ClientCall, from: Buffer, at: number, end: number): void {
     // Of known length it will end, and what was begun for those behind it ends with it.
     this.disband();
-    this.state = 'body';
+    this.#state = 'body';
     this.#remaining = head.contentLength;
     this.#untilClose = head.body === 'until-close';
     this.#decoder =
       head.body === 'chunked'
         ? new ChunkedDecoder(trailerLimitBytes, (buffer, from, to) =>
-            this.exchange?.onResponsePiece(buffer, from, to),
+            this.#call?.events.onResponsePiece(buffer, from, to),
           )
         : undefined;
     this.bodyBuffer = takeBodyBuffer();
-    exchange.onResponse(head, false, from, at, at);
+    call.forgetBody();
+    call.events.onResponse(head, false, from, at, at);
     if (at < end) this.#body(from, at, end);
   }
 
   #body(buffer: Buffer, start: number, end: number): void {
     this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
-    const { exchange } = this;
-    if (exchange === undefined) return;
+    const call = this.#call;
+    if (call === undefined) return;
+    const { events } = call;
     const decoder = this.#decoder;
     let at = end;
     let ended = false;
@@ -294,61 +329,62 @@ export class Upstream implements SocketOwner, Timed {
       }
       ended = decoder.ended;
     } else if (this.#untilClose) {
-      exchange.onResponsePiece(buffer, start, end);
+      events.onResponsePiece(buffer, start, end);
     } else {
       at = Math.min(end, start + this.#remaining);
       this.#remaining -= at - start;
-      exchange.onResponsePiece(buffer, start, at);
+      events.onResponsePiece(buffer, start, at);
       ended = this.#remaining === 0;
     }
-    const destination = exchange.downstream.socket;
+    const destination = events.responseProgress;
     if (ended) {
       this.#releaseBuffer(destination);
       this.#decoder = undefined;
-      exchange.onResponseEnd(decoder?.trailers);
-      this.#finish(at < end);
-    } else if (destination.writableLength > 0 && this.exchange !== undefined) {
+      events.onResponseEnd(decoder?.trailers);
+      this.#finish(at < end, false);
+    } else if (destination.writableLength > 0 && this.#call !== undefined) {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer(destination);
       this.bodyBuffer = takeBodyBuffer();
     }
   }
 
-  #releaseBuffer(destination: OwnedSocket): void {
+  #releaseBuffer(destination: WriteProgress): void {
     if (this.bodyBuffer !== undefined) releaseBodyBuffer(this.socket, this.bodyBuffer, destination);
     this.bodyBuffer = undefined;
   }
 
-  /** The response is complete. */
-  #finish(excess: boolean): void {
-    const { exchange } = this;
-    if (exchange === undefined) return;
-    this.exchange = undefined;
-    this.host.inFlight--;
-    const goesOn = this.#keepAlive && !this.#spoiled && !this.#readEnded && exchange.requestEnded;
+  /** The response is complete. @param excess bytes follow it @param whole it came in one piece */
+  #finish(excess: boolean, whole: boolean): void {
+    const call = this.#call;
+    if (call === undefined) return;
+    this.#call = undefined;
+    this.#pool.inFlight--;
+    const goesOn = this.#keepAlive && !this.#spoiled && !this.#readEnded && call.isSent;
     const next = goesOn ? this.#behind?.shift() : undefined;
     if (next !== undefined) {
-      this.exchange = next;
-      this.answered = false;
-      // Whoever had it blocked has got all.
+      this.#call = next;
+      this.#answered = false;
+      // The end that had it blocked has got all.
       this.#blocked = false;
       this.awaitResponse();
     } else if (goesOn && !excess) {
-      this.isShared = false;
+      this.#isShared = false;
       this.resume();
-      this.state = 'idle';
-      this.reused = true;
+      this.#state = 'idle';
+      this.#reused = true;
       this.deadline = coarseNow() + Math.min(this.#timeouts.idle, this.#keepAliveMs);
       this.reusableUntil = this.deadline;
-      this.host.giveBack(this);
+      this.#pool.giveBack(this);
     } else this.close();
-    exchange.onResponseComplete();
+    const ms = call.events.onResponseComplete();
+    if (call.isShareable) this.#pool.onAnswer(ms, whole);
   }
 
-  #fail(what: string): void {
-    const { exchange } = this;
-    this.abort();
-    exchange?.onUpstreamBroken(what);
+  #fail(detail: string): void {
+    const call = this.#call;
+    this.#end(call);
+    call?.events.onLost({ kind: 'broken', detail });
   }
 
   /** Reads no more until `resume()`. */
@@ -365,39 +401,43 @@ export class Upstream implements SocketOwner, Timed {
 
   /** Closes an idle connection. */
   close(): void {
-    this.state = 'closed';
+    this.#state = 'closed';
     this.deadline = Number.POSITIVE_INFINITY;
-    this.host.forget(this);
+    this.#pool.forget(this);
     this.disband();
     this.socket.destroy();
   }
 
   /**
-   * Ends a connection in the middle of an exchange, so that the peer cannot take the request for a whole one. Others
-   * that share it are sent anew.
-   *
-   * @param exchange which ends
+   * Ends a connection in the middle of a call, so that the peer cannot take the request for a whole one. Others that
+   * share it are retried on their own connections.
    */
-  abort(exchange = this.exchange): void {
-    const all = this.exchange === undefined ? [] : [this.exchange, ...(this.#behind ?? [])];
-    this.host.inFlight -= all.length;
-    this.exchange = undefined;
+  abort(call: ClientCall): void {
+    // One that has been answered, or displaced, is none of ours any more.
+    if (call === this.#call || this.keepsWaiting(call)) this.#end(call);
+  }
+
+  /** @param ended the call that ends with it */
+  #end(ended: ClientCall | undefined): void {
+    const all = this.#call === undefined ? [] : [this.#call, ...(this.#behind ?? [])];
+    this.#pool.inFlight -= all.length;
+    this.#call = undefined;
     this.#behind = undefined;
-    for (const other of all) if (other !== exchange) other.onDisplaced();
-    this.state = 'closed';
+    for (const call of all) if (call !== ended) call.events.onLost(displaced);
+    this.#state = 'closed';
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
   }
 
   onReadEnd(): void {
     this.#readEnded = true;
-    if (this.state === 'body' && this.#untilClose) {
+    if (this.#state === 'body' && this.#untilClose) {
       this.#untilClose = false;
       this.bodyBuffer = undefined;
-      this.exchange?.onResponseEnd(undefined);
-      this.#finish(false);
-    } else if (this.state === 'tunnel') this.exchange?.tunnel?.endDown();
-    else if (this.state === 'idle') this.close();
+      this.#call?.events.onResponseEnd(undefined);
+      this.#finish(false, false);
+    } else if (this.#state === 'tunnel') this.#call?.events.onTunnelDownEnd();
+    else if (this.#state === 'idle') this.close();
     else this.socket.destroy();
   }
 
@@ -407,34 +447,43 @@ export class Upstream implements SocketOwner, Timed {
   }
 
   onDrain(): void {
-    this.exchange?.onUpstreamDrain();
+    this.#call?.events.onCalleeDrain();
   }
 
   onDeadline(): void {
-    if (this.state === 'idle') {
+    if (this.#state === 'idle') {
       this.close();
       return;
     }
-    this.timedOut = true;
+    this.#timedOut = true;
     // Its turn may come before the socket has closed.
     this.#stash = undefined;
-    // A reset, so that whoever still works on the request learns that nobody waits for it.
+    // A reset, so that the peer stops working on a request that no one waits for.
     if (this.connected) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
   onClosed(error: Error | undefined): void {
     unwatch(this);
-    this.host.forget(this);
-    const { exchange } = this;
-    this.state = 'closed';
+    this.#pool.forget(this);
+    const call = this.#call;
+    this.#state = 'closed';
     this.bodyBuffer = undefined;
-    if (!this.connected && (exchange !== undefined || this.timedOut)) this.host.failed();
+    if (!this.connected && (call !== undefined || this.#timedOut)) this.#pool.onUnreachable();
     this.disband();
-    if (exchange === undefined) return;
-    this.exchange = undefined;
-    this.host.inFlight--;
-    exchange.onUpstreamLost(this, error);
+    if (call === undefined) return;
+    this.#call = undefined;
+    this.#pool.inFlight--;
+    call.events.onLost(this.#loss(error));
+  }
+
+  #loss(closed: Error | undefined): Loss {
+    const error =
+      closed === undefined ? undefined : ((closed as NodeJS.ErrnoException).code ?? closed.message);
+    if (!this.connected) return { kind: 'unreachable', timedOut: this.#timedOut, error };
+    if (this.#timedOut) return { kind: 'timed-out' };
+    if (this.#answered) return { kind: 'cut', error };
+    return this.#isShared ? displaced : { kind: 'unanswered', reused: this.#reused, error };
   }
 }
 

@@ -1,5 +1,5 @@
 import { takeBuffer } from './body-buffers.ts';
-import type { Unread } from './read-buffer.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 
 /** A body of at most so many bytes that came with its head is copied into memory of its own. */
 const smallBytes = 4096;
@@ -26,7 +26,7 @@ export class CollectedBody {
   }
 
   /** Uses up what belongs to the body. */
-  use(unread: Unread): undefined {
+  use(unread: ReadBuffer): undefined {
     const { buffer, at, end } = unread;
     const length = Math.min(end - at, this.#length - this.#filled);
     if (buffer !== this.#room) buffer.copy(this.#memory, this.#filled, at, at + length);

@@ -4,7 +4,7 @@ import { isShared } from './socket.ts';
 const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
 
 /** Bytes of a connection that have arrived and are not used yet. */
-export class Unread {
+export class ReadBuffer {
   /** Where they are while they are being used, from `at` to `end`. */
   buffer: Buffer = assemblyBuffer;
   at = 0;

@@ -1,5 +1,4 @@
-import type { Exchange } from '../exchange/exchange.ts';
-import type { UpstreamHost } from './host-pool.ts';
+import type { ClientCall } from './client-call.ts';
 
 /** Requests that share a connection at most. */
 const mostTogether = 8;
@@ -9,27 +8,45 @@ const fewestUnderWay = 8;
 const quickMs = 20;
 /** So many quick answers in a row let the next ones be expected. */
 const quickRun = 64;
-/** A request waits at most so long behind others before it is sent anew. */
+/** A request waits at most so long behind others before it is retried on its own connection with a new signature. */
 const patienceMs = 25;
 
+/** A connection that several requests can be pipelined on. */
+export interface SharedConnection {
+  readonly connected: boolean;
+  /** Writes all requests at once; their responses come in the same order. */
+  share(calls: readonly [ClientCall, ...ClientCall[]]): void;
+  /** Whether a request still waits for the responses before its own. */
+  keepsWaiting(call: ClientCall): boolean;
+  /** Has those that wait behind the present request retried on their own connections. */
+  disband(): void;
+}
+
+/** The host that the requests are for. */
+export interface BatchedHost<Connection extends SharedConnection> {
+  readonly inFlight: number;
+  take(): Connection;
+  sendAlone(call: ClientCall, connection?: Connection): void;
+}
+
 /**
- * Safe requests to one host that leave in the same turn of the event loop: they share connections, a few in one write
- * each, and the sidecar at the other end runs them side by side (RFC 9112 §9.3.2). That saves most writes and reads
- * between the two, and is for hosts that answer quickly: a response that is slow or streams keeps nobody waiting for
- * long.
+ * Pipelines safe requests to one host that leave in the same turn of the event loop (RFC 9112 §9.3.2): they share
+ * connections, a few in one write each, and the sidecar at the other end runs them side by side. That saves most
+ * writes and reads between the two, and is for hosts that answer quickly: a response that is slow or streams keeps no
+ * other request waiting for long.
  */
-export class Departures {
-  readonly #host: UpstreamHost;
-  #waiting: Exchange[] = [];
+export class RequestBatcher<Connection extends SharedConnection> {
+  readonly #host: BatchedHost<Connection>;
+  #waiting: ClientCall[] = [];
   /** Quick answers since the last other one. */
   #run = 0;
 
-  constructor(host: UpstreamHost) {
+  constructor(host: BatchedHost<Connection>) {
     this.#host = host;
   }
 
   /** Whether a request gains by leaving together with others. */
-  areWorthIt(): boolean {
+  isWorthIt(): boolean {
     return this.#run >= quickRun && this.#host.inFlight + this.#waiting.length >= fewestUnderWay;
   }
 
@@ -38,37 +55,37 @@ export class Departures {
     this.#run = whole && ms <= quickMs ? this.#run + 1 : 0;
   }
 
-  /** Somebody had to be sent anew. */
+  /** A request had to be retried on its own connection. */
   onDelay(): void {
     this.#run = 0;
   }
 
   /** Has a request wait for the end of this turn. */
-  join(exchange: Exchange): void {
-    if (this.#waiting.push(exchange) === 1) setImmediate(() => this.#depart());
+  join(call: ClientCall): void {
+    if (this.#waiting.push(call) === 1) setImmediate(() => this.#depart());
   }
 
   #depart(): void {
-    const waiting = this.#waiting.filter((exchange) => !exchange.ended);
+    const waiting = this.#waiting.filter((call) => !call.isAborted);
     this.#waiting = [];
     const connections = Math.ceil(waiting.length / mostTogether);
     for (let i = 0; i < connections; i++) {
       const [first, ...others] = waiting.slice(
         Math.floor((i * waiting.length) / connections),
         Math.floor(((i + 1) * waiting.length) / connections),
-      ) as [Exchange, ...Exchange[]];
-      const upstream = this.#host.take();
-      if (others.length > 0 && upstream.connected) {
-        upstream.share([first, ...others]);
-        const last = others.at(-1) as Exchange;
+      ) as [ClientCall, ...ClientCall[]];
+      const connection = this.#host.take();
+      if (others.length > 0 && connection.connected) {
+        connection.share([first, ...others]);
+        const last = others.at(-1) as ClientCall;
         // What has come by then is read first.
         setTimeout(
-          () => setImmediate(() => upstream.keepsWaiting(last) && upstream.disband()),
+          () => setImmediate(() => connection.keepsWaiting(last) && connection.disband()),
           patienceMs,
         ).unref();
       } else {
-        first.departAlone(upstream);
-        for (const other of others) other.departAlone(this.#host.take());
+        this.#host.sendAlone(first, connection);
+        for (const other of others) this.#host.sendAlone(other);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { ChunkedDecoder, ChunkedError, type OnPiece } from '../http1/chunked-decoder.ts';
 import type { BodyKind } from '../http1/request-head.ts';
 import type { Refusal } from '../terms/refusal.ts';
-import type { Unread } from './read-buffer.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 
 /** The trailer section, lower-case name to combined value; undefined when there was none. */
 type Trailers = ReadonlyMap<string, string> | undefined;
@@ -34,7 +34,7 @@ export class RequestBody {
   readonly room = undefined;
 
   /** Uses up what belongs to the body; a refusal says that it is broken. */
-  use(unread: Unread): Refusal | undefined {
+  use(unread: ReadBuffer): Refusal | undefined {
     const { buffer, at, end } = unread;
     if (this.#decoder === undefined) {
       const length = Math.min(end - at, this.#remaining);

@@ -1,82 +1,92 @@
-import type { Exchange } from '../exchange/exchange.ts';
-import type { OwnedSocket } from './socket.ts';
+/** Most requests that one connection has under way. */
+const mostUnderWay = 16;
 
-/** Most exchanges that one connection has under way. */
-const mostTurns = 16;
+/** A request that is under way, and its response if that is ready before its turn. */
+export interface Ordered {
+  /** A whole response that waits until its turn has come. */
+  queued: string | undefined;
+}
 
-/** Whoever has responses that leave at the end of this turn of the event loop. */
-const leaving: Turns[] = [];
+/** Connections with responses to flush in setImmediate. */
+const flushing: ResponseOrder<Ordered>[] = [];
 
 /**
- * The exchanges that are under way on one connection. Several are when their requests are safe: those run side by
- * side, and their responses leave in the order of the requests (RFC 9112 §9.3.2), what is ready in the same turn of
- * the event loop in one write.
+ * The requests that are under way on one connection. Safe ones are pipelined: they run side by side, and their
+ * responses leave in the order of the requests (RFC 9112 §9.3.2), those that are ready in the same turn of the event
+ * loop in one write.
  */
-export class Turns {
-  /** The exchange whose response leaves next. */
-  front: Exchange | undefined = undefined;
-  readonly #socket: OwnedSocket;
-  #behind: Exchange[] | undefined = undefined;
+export class ResponseOrder<Request extends Ordered> {
+  readonly #write: (text: string) => void;
+  #front: Request | undefined = undefined;
+  #behind: Request[] | undefined = undefined;
   /** Responses that are ready, while others follow them soon. */
   #ready = '';
 
-  constructor(socket: OwnedSocket) {
-    this.#socket = socket;
+  /** @param write sends responses to the peer */
+  constructor(write: (text: string) => void) {
+    this.#write = write;
   }
 
-  /** Whether another exchange may follow the one that is about to begin. */
+  /** The request whose response leaves next. */
+  get front(): Request | undefined {
+    return this.#front;
+  }
+
+  /** Whether another request may follow the one that is about to begin. */
   hasRoom(): boolean {
-    return this.#behind === undefined || this.#behind.length + 2 < mostTurns;
+    return this.#behind === undefined || this.#behind.length + 2 < mostUnderWay;
   }
 
-  /** Whether no exchange follows this one. */
-  isLast(exchange: Exchange): boolean {
+  /** Whether no request follows this one. */
+  isLast(request: Request): boolean {
     const behind = this.#behind;
-    return behind === undefined || behind.length === 0 || behind.at(-1) === exchange;
+    return behind === undefined || behind.length === 0 || behind.at(-1) === request;
   }
 
-  begin(exchange: Exchange): void {
-    if (this.front === undefined) this.front = exchange;
-    else if (this.#behind === undefined) this.#behind = [exchange];
-    else this.#behind.push(exchange);
+  begin(request: Request): void {
+    if (this.#front === undefined) this.#front = request;
+    else if (this.#behind === undefined) this.#behind = [request];
+    else this.#behind.push(request);
   }
 
-  /** Sends a whole response, or has it kept until its turn has come. */
-  send(exchange: Exchange, response: string): void {
-    if (exchange !== this.front) exchange.held = response;
+  /** Sends a whole response, or keeps it until its turn has come. */
+  send(request: Request, response: string): void {
+    if (request !== this.#front) request.queued = response;
     else if (this.#behind !== undefined && this.#behind.length > 0) {
-      if (this.#ready === '' && leaving.push(this) === 1) setImmediate(leave);
+      if (this.#ready === '' && flushing.push(this as unknown as ResponseOrder<Ordered>) === 1) {
+        setImmediate(flushAll);
+      }
       this.#ready += response;
-    } else if (this.#ready === '') this.#socket.write(response, 'latin1');
+    } else if (this.#ready === '') this.#write(response);
     else {
       this.#ready += response;
       this.flush();
     }
   }
 
-  /** Writes what is ready: it goes before whatever is written to the socket by others. */
+  /** Writes what is ready: it goes before anything else that is written to the connection. */
   flush(): void {
     const ready = this.#ready;
     if (ready === '') return;
     this.#ready = '';
-    this.#socket.write(ready, 'latin1');
+    this.#write(ready);
   }
 
-  /** The response of the exchange in front has been sent: the next one's turn has come. */
-  next(): Exchange | undefined {
-    this.front = this.#behind?.shift();
-    return this.front;
+  /** The response in front has been sent: the next one's turn has come. */
+  next(): Request | undefined {
+    this.#front = this.#behind?.shift();
+    return this.#front;
   }
 
-  /** Forgets all exchanges, and gives them back in their order. */
-  clear(): Exchange[] {
-    const all = this.front === undefined ? [] : [this.front, ...(this.#behind ?? [])];
-    this.front = undefined;
+  /** Forgets all requests. @returns them in their order */
+  clear(): Request[] {
+    const all = this.#front === undefined ? [] : [this.#front, ...(this.#behind ?? [])];
+    this.#front = undefined;
     this.#behind = undefined;
     return all;
   }
 }
 
-function leave(): void {
-  for (const turns of leaving.splice(0)) turns.flush();
+function flushAll(): void {
+  for (const order of flushing.splice(0)) order.flush();
 }

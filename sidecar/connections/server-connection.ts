@@ -1,17 +1,17 @@
 import type { Socket } from 'node:net';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { CallerEvents, RequestHandler } from '../exchange/ends.ts';
 import { frameRequest } from '../http1/framing.ts';
 import { parseRequestHead } from '../http1/head-parser.ts';
 import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
-import { problemResponse } from '../http1/problem.ts';
+import { problem, problemText } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import { CollectedBody } from './collected-body.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
-import type { Pipeline } from './pipeline.ts';
-import { Unread } from './read-buffer.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { RequestBody } from './request-body.ts';
-import { Turns } from './response-order.ts';
+import { ResponseOrder } from './response-order.ts';
+import { type CallConnection, ServerCall } from './server-call.ts';
 import { adopt, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
@@ -23,28 +23,37 @@ const resetMs = 20;
 const lingerMs = 2_000;
 const lingerBytes = 16 * 1024 * 1024;
 
+/** What all connections to one side of the sidecar have in common. */
+export interface Served {
+  readonly handler: RequestHandler;
+  /** Those that are open. */
+  readonly connections: Set<ServerConnection>;
+  readonly onClosed: () => void;
+}
+
 /**
  * A connection on which requests arrive: finds heads and bodies in it. One request follows the other, but safe ones
  * without a body, which run side by side.
  */
-export class Downstream implements SocketOwner, Timed {
+export class ServerConnection implements CallConnection, SocketOwner, Timed {
   readonly socket: OwnedSocket;
-  readonly pipeline: Pipeline;
+  readonly order: ResponseOrder<ServerCall>;
   /** The callee of a listener that serves one callee only. */
   readonly route: string | undefined;
   bodyBuffer: Buffer | undefined = undefined;
   deadline: number;
-  readonly turns: Turns;
   /** The peer has sent its FIN. */
   readEnded = false;
   state: State = 'head';
   requests = 0;
   /** The present request has been put back once. */
   wasSuspended = false;
+  readonly #served: Served;
+  readonly #handler: RequestHandler;
   /** What follows may begin beside what is under way. */
   #readsAhead = false;
   /** What has come but is not used yet: a part of a head, or what follows the present request. */
-  readonly #unread = new Unread();
+  readonly #unread = new ReadBuffer();
   /** No more of the body is to be read for now. */
   #blocked = false;
   /** The socket was told to read no more. */
@@ -55,21 +64,23 @@ export class Downstream implements SocketOwner, Timed {
   #body: RequestBody | CollectedBody | undefined = undefined;
   #lingered = 0;
 
-  private constructor(accepted: Socket, pipeline: Pipeline, route: string | undefined) {
-    this.pipeline = pipeline;
+  private constructor(accepted: Socket, served: Served, route: string | undefined) {
+    this.#served = served;
+    this.#handler = served.handler;
     this.route = route;
-    this.deadline = coarseNow() + pipeline.timeouts.idle;
+    this.deadline = coarseNow() + served.handler.timeouts.idle;
     this.socket = adopt(accepted, this) as OwnedSocket;
-    this.turns = new Turns(this.socket);
+    this.order = new ResponseOrder((text) => this.socket.write(text, 'latin1'));
   }
 
   /** Serves an accepted connection; undefined when it is gone already. */
-  static serve(accepted: Socket, pipeline: Pipeline, route: string | undefined): Downstream | undefined {
-    const downstream = new Downstream(accepted, pipeline, route);
-    if (downstream.socket === undefined) return undefined;
-    watch(downstream);
-    downstream.socket.read(0);
-    return downstream;
+  static serve(accepted: Socket, served: Served, route: string | undefined): ServerConnection | undefined {
+    const connection = new ServerConnection(accepted, served, route);
+    if (connection.socket === undefined) return undefined;
+    served.connections.add(connection);
+    watch(connection);
+    connection.socket.read(0);
+    return connection;
   }
 
   /** Whether no request is under way: at most a part of a head has come. */
@@ -89,9 +100,9 @@ export class Downstream implements SocketOwner, Timed {
   }
   #peerAddress: string | undefined = undefined;
 
-  /** The exchange whose response leaves next. */
-  get exchange(): Exchange | undefined {
-    return this.turns.front;
+  /** What the request is told whose response leaves next. */
+  get #front(): CallerEvents | undefined {
+    return this.order.front?.events;
   }
 
   onBytes(buffer: Buffer, length: number): boolean {
@@ -113,8 +124,8 @@ export class Downstream implements SocketOwner, Timed {
       case 'body':
         break;
       case 'tunnel':
-        this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
-        return this.exchange?.tunnel?.up(buffer, 0, length) ?? false;
+        this.deadline = coarseNow() + this.#handler.timeouts.tunnel_idle;
+        return this.#front?.onTunnelUp(buffer, 0, length) ?? false;
       case 'busy':
         if (this.#readsAhead) break;
         this.#unread.keep(buffer, 0, length);
@@ -148,7 +159,7 @@ export class Downstream implements SocketOwner, Timed {
 
   /** Takes one head off the bytes; false when it is not complete yet. */
   #head(): boolean {
-    const { limits } = this.pipeline;
+    const { limits } = this.#handler;
     const unread = this.#unread;
     const end = unread.headEnd();
     const { at: start, buffer } = unread;
@@ -170,7 +181,7 @@ export class Downstream implements SocketOwner, Timed {
       this.#refuse(headRefusal(head, buffer, start, limits.headers));
       return true;
     }
-    const refusal = frameRequest(head, this.pipeline.absoluteFormReplacesHost);
+    const refusal = frameRequest(head, this.#handler.absoluteFormReplacesHost);
     if (refusal !== undefined) this.#refuse(refusal);
     else this.#begin(head, start, end);
     return true;
@@ -181,7 +192,7 @@ export class Downstream implements SocketOwner, Timed {
    * waits until its turn has come. False when nothing was taken.
    */
   #headAhead(): boolean {
-    const { limits, draining } = this.pipeline;
+    const { limits, draining } = this.#handler;
     if (draining) {
       // Its client finds out from the last answer, and asks whoever comes next.
       this.#readsAhead = false;
@@ -198,7 +209,7 @@ export class Downstream implements SocketOwner, Timed {
     if (
       head === undefined ||
       'error' in head ||
-      frameRequest(head, this.pipeline.absoluteFormReplacesHost) !== undefined ||
+      frameRequest(head, this.#handler.absoluteFormReplacesHost) !== undefined ||
       !head.isSafe ||
       head.close
     ) {
@@ -220,15 +231,20 @@ export class Downstream implements SocketOwner, Timed {
     this.#readsAhead =
       head.isSafe &&
       !head.close &&
-      !this.pipeline.draining &&
+      !this.#handler.draining &&
       !this.socket.writableNeedDrain &&
-      this.turns.hasRoom();
-    this.pipeline.onRequest(this, head);
+      this.order.hasRoom();
+    this.#handler.onRequest(new ServerCall(this, head), head);
+  }
+
+  begin(call: ServerCall): void {
+    this.wasSuspended = false;
+    this.order.begin(call);
   }
 
   #headBegan(): void {
     if (this.#headDeadline !== Number.POSITIVE_INFINITY) return;
-    this.#headDeadline = coarseNow() + this.pipeline.timeouts.head;
+    this.#headDeadline = coarseNow() + this.#handler.timeouts.head;
     this.deadline = this.#headDeadline;
   }
 
@@ -236,7 +252,7 @@ export class Downstream implements SocketOwner, Timed {
   suspend(): void {
     this.#unread.at = this.#headStart;
     this.requests--;
-    if (this.exchange !== undefined) {
+    if (this.order.front !== undefined) {
       // It only ran ahead: it comes again when it is alone.
       this.#readsAhead = false;
       return;
@@ -250,7 +266,7 @@ export class Downstream implements SocketOwner, Timed {
   resume(): void {
     this.#blocked = false;
     if (this.state === 'closed') return;
-    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    if (this.state === 'body') this.deadline = coarseNow() + this.#handler.timeouts.idle;
     const { state } = this;
     if ((state === 'head' || state === 'body' || state === 'collect') && this.#unread.takeKept()) this.#use();
     if (this.#awaitsNothing()) this.end();
@@ -265,12 +281,12 @@ export class Downstream implements SocketOwner, Timed {
   /** Reads no more of the body until `resume()`. */
   block(): void {
     this.#blocked = true;
-    if (this.state === 'body') this.deadline = coarseNow() + this.pipeline.timeouts.response;
+    if (this.state === 'body') this.deadline = coarseNow() + this.#handler.timeouts.response;
   }
 
   /** Bytes pass in the other direction of the tunnel. */
   keepTunnel(): void {
-    this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
+    this.deadline = coarseNow() + this.#handler.timeouts.tunnel_idle;
   }
 
   /**
@@ -282,7 +298,7 @@ export class Downstream implements SocketOwner, Timed {
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
     const length = head.contentLength;
     const isHere = this.#unread.end - this.#unread.at >= length;
-    const kept = isHere ? head : head.copy();
+    const kept = isHere ? head : head.keep();
     const body = new CollectedBody(length, (whole) => then(kept, whole));
     body.use(this.#unread);
     if (isHere) {
@@ -292,35 +308,35 @@ export class Downstream implements SocketOwner, Timed {
     this.#body = body;
     this.bodyBuffer = body.room;
     this.state = 'collect';
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.deadline = coarseNow() + this.#handler.timeouts.idle;
   }
 
   /** Passes the body of the present request to its exchange as it comes. */
   stream(head: RequestHead): void {
     this.state = 'body';
-    const { idle, response } = this.pipeline.timeouts;
+    const { idle, response } = this.#handler.timeouts;
     this.deadline = coarseNow() + (this.#blocked ? response : idle);
     this.#body = new RequestBody(
       head,
-      this.pipeline.limits.head,
-      (buffer, start, end) => this.exchange?.onRequestPiece(buffer, start, end),
-      (trailers) => this.exchange?.onRequestEnd(trailers),
+      this.#handler.limits.head,
+      (buffer, start, end) => this.#front?.onRequestPiece(buffer, start, end),
+      (trailers) => this.#front?.onRequestEnd(trailers),
     );
     this.bodyBuffer = takeBodyBuffer();
   }
 
   /** Gives the bytes of a body to whoever it is for. */
   #useBody(body: RequestBody | CollectedBody): void {
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.deadline = coarseNow() + this.#handler.timeouts.idle;
     const broken = body.use(this.#unread);
     if (broken !== undefined) {
-      this.exchange?.onRequestBroken(broken);
+      this.#front?.onRequestBroken(broken);
       return;
     }
-    const upstream = this.exchange?.upstreamSocket;
+    const progress = this.#front?.requestProgress;
     if (body.ended) this.#endBody(body);
     else if (body.room !== undefined) this.bodyBuffer = body.room;
-    else if (upstream !== undefined && upstream.writableLength > 0 && this.state === 'body') {
+    else if (progress !== undefined && progress.writableLength > 0 && this.state === 'body') {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer();
       this.bodyBuffer = takeBodyBuffer();
@@ -340,45 +356,42 @@ export class Downstream implements SocketOwner, Timed {
 
   #releaseBuffer(): void {
     if (this.bodyBuffer !== undefined) {
-      releaseBodyBuffer(this.socket, this.bodyBuffer, this.exchange?.upstreamSocket);
+      releaseBodyBuffer(this.socket, this.bodyBuffer, this.#front?.requestProgress);
     }
   }
 
   /** From here on bytes go to the other side of the tunnel as they come. */
   becomeTunnel(): void {
     this.state = 'tunnel';
-    this.deadline = coarseNow() + this.pipeline.timeouts.tunnel_idle;
+    this.deadline = coarseNow() + this.#handler.timeouts.tunnel_idle;
     const kept = this.#unread.giveKept();
-    if (kept !== undefined) this.exchange?.tunnel?.up(kept, 0, kept.length);
+    if (kept !== undefined) this.#front?.onTunnelUp(kept, 0, kept.length);
     this.#readOn();
   }
 
-  /** Whether the connection ends behind this exchange, whatever its messages say. */
-  endsBehind(exchange: Exchange): boolean {
-    return (
-      (this.pipeline.draining || (this.readEnded && !this.#unread.hasKept)) && this.turns.isLast(exchange)
-    );
+  /** Whether the connection ends behind this call, whatever its messages say. */
+  endsBehind(call: ServerCall): boolean {
+    return (this.#handler.draining || (this.readEnded && !this.#unread.hasKept)) && this.order.isLast(call);
   }
 
-  /** The answer to a request is complete: sent, or kept until its turn has come. */
-  finish(exchange: Exchange, close: boolean): void {
-    exchange.closes = close;
+  /** The response to a call is complete: sent, or kept until its turn has come. */
+  finish(call: ServerCall): void {
     // Nothing is answered behind it.
-    if (close) this.#readsAhead = false;
-    if (exchange !== this.exchange || this.state === 'closed') return;
-    let done = exchange;
+    if (call.closes) this.#readsAhead = false;
+    if (call !== this.order.front || this.state === 'closed') return;
+    let done = call;
     for (;;) {
-      const next = this.turns.next();
-      if (done.closes || (next === undefined && this.pipeline.draining)) break;
+      const next = this.order.next();
+      if (done.closes || (next === undefined && this.#handler.draining)) break;
       if (next === undefined) {
         this.#goOn();
         return;
       }
-      if (next.held === undefined) {
-        next.onTurn();
+      if (next.queued === undefined) {
+        next.events?.onTurn();
         return;
       }
-      this.turns.send(next, next.held);
+      this.order.send(next, next.queued);
       done = next;
     }
     this.end();
@@ -391,19 +404,12 @@ export class Downstream implements SocketOwner, Timed {
       return;
     }
     this.state = 'head';
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
+    this.deadline = coarseNow() + this.#handler.timeouts.idle;
     // A client that sends requests and takes no answers gets no further ones until it does.
     if (this.socket.writableNeedDrain) this.#blocked = true;
     else if (this.#unread.hasKept) this.resume();
     else if (this.readEnded) this.end();
     else this.#readOn();
-  }
-
-  /** Answers a request with a whole response of our own, and goes on, or closes, as it says. */
-  answer(exchange: Exchange, response: string, close: boolean): void {
-    if (this.state === 'closed') return;
-    this.turns.send(exchange, response);
-    this.finish(exchange, close);
   }
 
   /** Closes in both directions, but reads on for a while: a reset would take our answer back. */
@@ -415,9 +421,9 @@ export class Downstream implements SocketOwner, Timed {
     this.bodyBuffer = undefined;
     this.#blocked = false;
     // What is written has the time of an idle connection to leave: only then does the lingering begin.
-    this.deadline = coarseNow() + this.pipeline.timeouts.idle;
-    this.turns.flush();
-    for (const exchange of this.turns.clear()) exchange.onDownstreamClosed();
+    this.deadline = coarseNow() + this.#handler.timeouts.idle;
+    this.order.flush();
+    for (const call of this.order.clear()) call.events?.onCallerClosed();
     this.socket.end(() => {
       this.deadline = coarseNow() + lingerMs;
     });
@@ -425,9 +431,9 @@ export class Downstream implements SocketOwner, Timed {
   }
 
   #refuse(refusal: Refusal): void {
-    const requestId = this.pipeline.onMalformed(this, refusal);
+    const requestId = this.#handler.onMalformed(refusal);
     this.#unread.at = this.#unread.end;
-    this.socket.write(problemResponse(refusal.reason, refusal.detail, requestId, true, true), 'latin1');
+    this.socket.write(problemText(problem(refusal, requestId), true, true), 'latin1');
     this.end();
   }
 
@@ -443,14 +449,14 @@ export class Downstream implements SocketOwner, Timed {
         return;
       case 'collect':
       case 'body':
-        this.exchange?.onRequestBroken(
+        this.#front?.onRequestBroken(
           this.#blocked
             ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
             : { reason: 'request-timeout', detail: 'The body of the request stopped arriving.' },
         );
         return;
       case 'tunnel':
-        this.exchange?.abort();
+        this.#front?.onTunnelIdle();
         return;
       case 'busy':
         this.#probe();
@@ -470,11 +476,11 @@ export class Downstream implements SocketOwner, Timed {
         return;
       case 'busy':
         // Half-closed clients are served; ones that have gone for good are found out by a byte that says nothing.
-        if (this.exchange?.responseStarted) this.#probe();
+        if (this.order.front?.isResponding) this.#probe();
         else this.deadline = coarseNow() + probeAfterMs;
         return;
       case 'tunnel':
-        this.exchange?.tunnel?.endUp();
+        this.#front?.onTunnelUpEnd();
         return;
       case 'linger':
         this.socket.destroySoon();
@@ -487,16 +493,16 @@ export class Downstream implements SocketOwner, Timed {
 
   /** The first byte brings the reset of a client that has gone, the second one finds it: reads have ended. */
   #probe(): void {
-    const { exchange } = this;
-    this.turns.flush();
-    exchange?.probeDownstream();
+    const { front } = this.order;
+    this.order.flush();
+    front?.probe();
     setTimeout(() => {
-      if (exchange !== undefined && this.exchange === exchange) exchange.probeDownstream();
+      if (front !== undefined && this.order.front === front) front.probe();
     }, resetMs).unref();
   }
 
   onDrain(): void {
-    if (this.exchange !== undefined) this.exchange.onDownstreamDrain();
+    if (this.#front !== undefined) this.#front.onCallerDrain();
     else if (this.state === 'head') this.resume();
   }
 
@@ -506,13 +512,14 @@ export class Downstream implements SocketOwner, Timed {
   }
 
   onClosed(): void {
-    const exchanges = this.turns.clear();
+    const calls = this.order.clear();
     this.state = 'closed';
     this.bodyBuffer = undefined;
     this.#unread.giveKept();
     this.#body = undefined;
     unwatch(this);
-    this.pipeline.onClosed(this, exchanges[0]);
-    for (const exchange of exchanges) exchange.onDownstreamClosed();
+    this.#served.connections.delete(this);
+    this.#served.onClosed();
+    for (const call of calls) call.events?.onCallerClosed();
   }
 }

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import type { WriteProgress } from '../exchange/ends.ts';
 import { assemblyBuffer, readBuffer } from '../http1/llhttp.ts';
 import { giveBack, type SpentBuffer, takeBuffer } from './body-buffers.ts';
 
@@ -126,7 +127,7 @@ export function takeBodyBuffer(): Buffer {
 export function releaseBodyBuffer(
   socket: OwnedSocket,
   buffer: Buffer,
-  destination: Socket | undefined,
+  destination: WriteProgress | undefined,
 ): void {
   const spent = { buffer, destination, until: destination?.bytesWritten ?? 0 };
   if (socket.reading === buffer) socket.spent = spent;

@@ -1,37 +1,36 @@
-import type { Upstream } from '../connections/client-connection.ts';
-import type { Downstream } from '../connections/server-connection.ts';
+import type { CalleeEnd, CallerEnd } from './ends.ts';
 
 /** A WebSocket that both ends have agreed to: bytes pass as they come, in both directions. */
 export class Tunnel {
-  readonly #downstream: Downstream;
-  readonly #upstream: Upstream;
+  readonly #caller: CallerEnd;
+  readonly #callee: CalleeEnd;
 
-  constructor(downstream: Downstream, upstream: Upstream) {
-    this.#downstream = downstream;
-    this.#upstream = upstream;
+  constructor(caller: CallerEnd, callee: CalleeEnd) {
+    this.#caller = caller;
+    this.#callee = callee;
   }
 
-  /** To the upstream. @returns false to read no more for now */
+  /** To the callee. @returns false to read no more for now */
   up(buffer: Buffer, start: number, end: number): boolean {
-    this.#upstream.keepTunnel();
-    const more = this.#upstream.socket.write(Buffer.from(buffer.subarray(start, end)));
-    if (!more) this.#downstream.block();
+    this.#callee.keepTunnel();
+    const more = this.#callee.writeTunnel(buffer, start, end);
+    if (!more) this.#caller.block();
     return more;
   }
 
-  /** To the client. */
+  /** To the caller. */
   down(buffer: Buffer, start: number, end: number): void {
-    this.#downstream.keepTunnel();
-    if (!this.#downstream.socket.write(Buffer.from(buffer.subarray(start, end)))) this.#upstream.block();
+    this.#caller.keepTunnel();
+    if (!this.#caller.writeTunnel(buffer, start, end)) this.#callee.block();
   }
 
-  /** The client has sent its FIN. */
+  /** The caller has ended its half. */
   endUp(): void {
-    this.#upstream.socket.end();
+    this.#callee.endTunnel();
   }
 
-  /** The upstream has sent its FIN. */
+  /** The callee has ended its half. */
   endDown(): void {
-    this.#downstream.socket.end();
+    this.#caller.endTunnel();
   }
 }

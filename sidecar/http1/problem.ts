@@ -1,4 +1,7 @@
-import { type Reason, reasons } from '../terms/reasons.ts';
+import { reasons } from '../terms/reasons.ts';
+import type { Refusal } from '../terms/refusal.ts';
+import { FieldSection } from './field-section.ts';
+import { type ResponseToSend, responseText } from './outgoing-message.ts';
 
 const phrases: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -25,31 +28,36 @@ export const refusalField = 'X-Service-Refusal';
  */
 export const denialField = 'X-Service-Denial';
 
-/**
- * A whole response that refuses a call: an RFC 9457 problem.
- *
- * @param withBody false in answer to HEAD
- */
-export function problemResponse(
-  reason: Reason,
-  detail: string,
-  requestId: string,
-  close: boolean,
-  withBody: boolean,
-): string {
+/** A response that refuses a call (RFC 9457), as data. */
+export interface Problem {
+  readonly status: number;
+  readonly response: ResponseToSend;
+  /** ASCII. */
+  readonly body: string;
+}
+
+export function problem({ reason, detail }: Refusal, requestId: string): Problem {
   const { status, title } = reasons[reason];
-  const problem = { type: `${typeBase}${reason}`, title, status, detail, reason, request_id: requestId };
-  const body = JSON.stringify(problem).replace(
+  const document = { type: `${typeBase}${reason}`, title, status, detail, reason, request_id: requestId };
+  const body = JSON.stringify(document).replace(
     /[^ -~]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return (
-    `HTTP/1.1 ${status} ${phrases[status]}\r\n` +
-    'Content-Type: application/problem+json\r\n' +
-    `Content-Length: ${body.length}\r\n` +
-    (status === 401 ? 'WWW-Authenticate: Signature realm="countersign"\r\n' : '') +
-    `${refusalField}: ${reason}\r\nX-Request-ID: ${requestId}\r\n` +
-    (close ? 'Connection: close\r\n\r\n' : '\r\n') +
-    (withBody ? body : '')
-  );
+  const fields = new FieldSection()
+    .add('Content-Type', 'application/problem+json')
+    .add('Content-Length', String(body.length));
+  if (status === 401) fields.add('WWW-Authenticate', 'Signature realm="countersign"');
+  fields.add(refusalField, reason).add('X-Request-ID', requestId);
+  const statusAndPhrase = `${status} ${phrases[status]}`;
+  return { status, response: { statusAndPhrase, fields, body: 'length', length: body.length }, body };
+}
+
+/**
+ * A problem in HTTP/1.1 as a whole.
+ *
+ * @param withBody false in answer to HEAD
+ */
+export function problemText({ response, body }: Problem, close: boolean, withBody: boolean): string {
+  const head = responseText(response.statusAndPhrase, response.fields, 'length', close ? 'close' : undefined);
+  return withBody ? head + body : head;
 }

@@ -8,8 +8,8 @@ export type BodyKind = 'none' | 'length' | 'chunked' | 'until-close';
 /**
  * A request head as it stood on the wire, and what the framing rules made of it.
  *
- * One instance serves every request of a thread in turn: whoever needs it beyond the current turn of the event
- * loop takes a `copy()`.
+ * It may be the live one: one instance serves all requests of a thread, and holds the next head as soon as that is
+ * parsed. It is valid within the current turn of the event loop only. What outlives that takes a `KeptRequestHead`.
  */
 export class RequestHead extends FieldLines implements SignableRequest {
   method = '';
@@ -63,23 +63,33 @@ export class RequestHead extends FieldLines implements SignableRequest {
     );
   }
 
-  /** A head of its own, for work that outlives the current turn of the event loop. */
-  copy(): RequestHead {
-    const copy = new RequestHead(this.fieldCount);
-    this.copyLines(copy);
-    copy.method = this.method;
-    copy.target = this.target;
-    copy.path = this.path;
-    copy.query = this.query;
-    copy.originForm = this.originForm;
-    copy.authority = this.authority;
-    copy.trailers = this.trailers;
-    copy.body = this.body;
-    copy.contentLength = this.contentLength;
-    copy.close = this.close;
-    copy.upgrade = this.upgrade;
-    copy.expects = this.expects;
-    copy.hopByHop = this.hopByHop;
-    return copy;
+  /** A head that stays as it is, for work that outlives the current turn of the event loop. */
+  keep(): KeptRequestHead {
+    const kept = new KeptRequestHead(this.fieldCount);
+    this.copyLines(kept);
+    kept.method = this.method;
+    kept.target = this.target;
+    kept.path = this.path;
+    kept.query = this.query;
+    kept.originForm = this.originForm;
+    kept.authority = this.authority;
+    kept.trailers = this.trailers;
+    kept.body = this.body;
+    kept.contentLength = this.contentLength;
+    kept.close = this.close;
+    kept.upgrade = this.upgrade;
+    kept.expects = this.expects;
+    kept.hopByHop = this.hopByHop;
+    return kept;
+  }
+}
+
+/** A request head that belongs to one request: no other head is parsed into it. Made by `RequestHead.keep()`. */
+export class KeptRequestHead extends RequestHead {
+  /** Makes it a type of its own: a live head is none. */
+  declare protected readonly isKept: true;
+
+  override keep(): KeptRequestHead {
+    return this;
   }
 }

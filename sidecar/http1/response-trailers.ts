@@ -1,4 +1,5 @@
 import { foldedName, isIdentityName } from '../terms/field-names.ts';
+import { FieldSection } from './field-section.ts';
 
 /** Fields about framing, connection, routing, caching or identity: a trailer section can't change these any more. */
 const headOnly = new Set([
@@ -35,22 +36,21 @@ const headOnly = new Set([
 ]);
 
 /**
- * The trailer section of a response as it is passed on: whole lines with their CRLF, without what belongs in a head. A
- * client that merges trailers into the head would take such a field for one that was there when the head was checked.
+ * The trailer section of a response as it is passed on, without what belongs in a head: a client that merges trailers
+ * into the head would take such a field for one that was there when the head was checked.
  *
- * @param trailers lower-case name to combined value; undefined when there were none
+ * @param trailers lower-case name to combined value
  * @param named lower-case names that Connection listed: they end at this hop
  * @see RFC 9110 §6.5.1
  */
-export function responseTrailerLines(
-  trailers: ReadonlyMap<string, string> | undefined,
+export function responseTrailers(
+  trailers: ReadonlyMap<string, string>,
   named: ReadonlySet<string> | undefined,
-): string {
-  let lines = '';
-  for (const [name, value] of trailers ?? []) {
+): FieldSection {
+  const kept = new FieldSection();
+  for (const [name, value] of trailers) {
     const folded = foldedName(name);
-    if (headOnly.has(folded) || isIdentityName(folded) || named?.has(name)) continue;
-    lines += `${name}: ${value}\r\n`;
+    if (!headOnly.has(folded) && !isIdentityName(folded) && !named?.has(name)) kept.add(name, value);
   }
-  return lines;
+  return kept;
 }

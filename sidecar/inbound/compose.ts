@@ -1,5 +1,6 @@
-import type { SentFraming } from '../connections/body-writer.ts';
 import { dropTable } from '../http1/field-lines.ts';
+import { FieldSection } from '../http1/field-section.ts';
+import type { RequestToSend } from '../http1/outgoing-message.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { withoutOurMembers } from '../signature/members.ts';
 import { fieldId, requestHopFields, serviceFields } from '../terms/field-names.ts';
@@ -20,47 +21,55 @@ export interface Caller {
   readonly alone: boolean;
 }
 
+/** How the body of a request is framed towards the app. */
+export type AppFraming =
+  | { readonly framing: 'none' | 'chunked' }
+  | { readonly framing: 'length'; readonly length: number };
+
 /**
  * The head that the app gets: built from the parsed head, with identity fields only as they were proven.
  *
  * @param proven whose call it is; undefined when nobody proved anything
  * @param service the Host of an HTTP/1.0 request that has none
- * @param length bytes of the body, where its framing is `length` or it is at hand
  * @see RFC 9110 §7.6
  */
 export function composeForApp(
   head: RequestHead,
-  call: { readonly requestId: string; readonly peerAddress: string },
+  requestId: string,
+  peerAddress: string,
   proven: Caller | undefined,
   service: string,
-  framing: SentFraming,
-  length: number | undefined,
-): string {
+  body: AppFraming,
+): RequestToSend {
+  const authority = head.authority || service;
   const received = proven === undefined ? undefined : head.known(fieldId['x-forwarded-for']);
-  const forwardedFor = received === undefined ? call.peerAddress : `${received}, ${call.peerAddress}`;
-  return (
-    `${head.method} ${head.originForm} HTTP/1.1\r\n` +
-    (head.countOf[fieldId.host] === 0 ? `Host: ${head.authority || service}\r\n` : '') +
-    head.keptLines(dropped, head.hopByHop) +
-    (proven?.alone === true ? '' : foreignSignatures(head)) +
-    (proven === undefined ? '' : `X-Service-ID: ${proven.caller}\r\n`) +
-    `X-Forwarded-For: ${forwardedFor}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ${head.authority || service}\r\n` +
-    `X-Request-ID: ${call.requestId}\r\n` +
-    (framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : '') +
-    (length === undefined ? '' : `Content-Length: ${length}\r\n`) +
-    (head.upgrade ? 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n' : '\r\n')
-  );
+  const fields = new FieldSection();
+  if (head.countOf[fieldId.host] === 0) fields.add('Host', authority);
+  fields.addKept(head, dropped, head.hopByHop);
+  if (proven?.alone !== true) addForeignSignatures(head, fields);
+  if (proven !== undefined) fields.add('X-Service-ID', proven.caller);
+  fields
+    .add('X-Forwarded-For', received === undefined ? peerAddress : `${received}, ${peerAddress}`)
+    .add('X-Forwarded-Proto', 'http')
+    .add('X-Forwarded-Host', authority)
+    .add('X-Request-ID', requestId);
+  return {
+    method: head.method,
+    target: head.originForm,
+    fields,
+    framing: body.framing,
+    length: body.framing === 'length' ? body.length : 0,
+    upgrade: head.upgrade,
+  };
 }
 
 /** The signature members of other parties, untouched. */
-function foreignSignatures(head: RequestHead): string {
-  if (head.countOf[fieldId['signature-input']] === 0 && head.countOf[fieldId.signature] === 0) return '';
+function addForeignSignatures(head: RequestHead, fields: FieldSection): void {
+  if (head.countOf[fieldId['signature-input']] === 0 && head.countOf[fieldId.signature] === 0) return;
   const { signatureInput, signature } = withoutOurMembers(
     head.known(fieldId['signature-input']),
     head.known(fieldId.signature),
   );
-  return (
-    (signatureInput === undefined ? '' : `Signature-Input: ${signatureInput}\r\n`) +
-    (signature === undefined ? '' : `Signature: ${signature}\r\n`)
-  );
+  if (signatureInput !== undefined) fields.add('Signature-Input', signatureInput);
+  if (signature !== undefined) fields.add('Signature', signature);
 }

@@ -1,13 +1,10 @@
-import type { SocketAddress } from '../../config/address.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
-import type { Upstream } from '../connections/client-connection.ts';
-import { UpstreamHost } from '../connections/host-pool.ts';
-import type { Pipeline } from '../connections/pipeline.ts';
-import type { Downstream } from '../connections/server-connection.ts';
-import { Exchange } from '../exchange/exchange.ts';
-import type { Side } from '../exchange/side.ts';
-import type { BodyGuard } from '../exchange/streamed-request.ts';
+import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
+import { type CallFacts, Exchange } from '../exchange/exchange.ts';
+import { type BodyGuard, GuardedBody } from '../exchange/guarded-body.ts';
+import type { Role } from '../exchange/role.ts';
 import { dropTable } from '../http1/field-lines.ts';
+import type { FieldSection } from '../http1/field-section.ts';
 import { denialField } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
@@ -18,15 +15,15 @@ import type { ServiceRules } from '../policy/matrix.ts';
 import { checkDigest } from '../signature/content-digest.ts';
 import type { Proof } from '../signature/verify.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { malformed } from '../terms/call-record.ts';
+import { type CallRecord, malformed } from '../terms/call-record.ts';
 import { fieldId, responseHopFields, serviceAnswerFields } from '../terms/field-names.ts';
+import { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
-import type { ApplyVerdict, Denial, Disposition, Verdict } from '../terms/verdict.ts';
-import { composeForApp } from './compose.ts';
+import type { ApplyVerdict, Denial, Verdict } from '../terms/verdict.ts';
+import { type AppFraming, composeForApp } from './compose.ts';
 import { StreamedBody } from './streamed-body.ts';
 import { TrailerFilter } from './trailers.ts';
 
-type Permit = Extract<Disposition, { forward: true }>;
 type Proven = Extract<Proof, { proven: true }>;
 
 /** The replay memory as the data path uses it. */
@@ -37,16 +34,14 @@ export interface Replay {
 }
 
 /** What inbound works with; keyring and rules are snapshots that a reload replaces as a whole. */
-export interface InboundParts {
+export interface InboundDependencies {
   readonly config: SidecarConfig;
-  /** Where the local app listens. */
-  readonly app: SocketAddress;
   readonly audience: ReadonlySet<string>;
   readonly telemetry: Telemetry;
   readonly replay: Replay;
   readonly applyVerdict: ApplyVerdict;
-  /** A connection is gone. */
-  readonly onGone: () => void;
+  /** The local app. */
+  readonly app: Destination;
   keyring: Keyring;
   rules: ServiceRules;
 }
@@ -56,51 +51,44 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND
 const noMemory: Circumstances['replay'] = { admit: () => 'lost' };
 
 /** Peers to the local app: verify, decide, and forward what the binary's disposition permits. */
-export class Inbound implements Pipeline, Side {
+export class Inbound implements RequestHandler, Role {
   readonly direction = 'inbound';
   readonly absoluteFormReplacesHost = false;
-  readonly limits: Pipeline['limits'];
-  readonly timeouts: Pipeline['timeouts'];
+  readonly limits: RequestHandler['limits'];
+  readonly timeouts: RequestHandler['timeouts'];
   readonly responseDrop = dropTable(...responseHopFields, ...serviceAnswerFields, 'x-service-refusal');
   draining = false;
-  readonly connections = new Set<Downstream>();
-  readonly #parts: InboundParts;
-  readonly #app: readonly UpstreamHost[];
+  readonly #given: InboundDependencies;
+  readonly #app: readonly Destination[];
   readonly #tunnels = new Set<Exchange>();
 
-  constructor(parts: InboundParts) {
-    const { app, config } = parts;
-    const { limits, timeouts } = config;
-    this.#parts = parts;
+  constructor(dependencies: InboundDependencies) {
+    const { limits, timeouts } = dependencies.config;
+    this.#given = dependencies;
     this.limits = limits;
     this.timeouts = timeouts;
-    this.#app = [new UpstreamHost(app.host, app.port, timeouts, false)];
+    this.#app = [dependencies.app];
   }
 
-  onRequest(downstream: Downstream, head: RequestHead): void {
-    const { keyring, rules, audience, replay, applyVerdict } = this.#parts;
+  onRequest(caller: CallerEnd, head: RequestHead): void {
+    const { keyring, rules, audience, replay, applyVerdict } = this.#given;
     const given = { keyring, rules, audience, replay, nowMs: Date.now() };
     let decision = decide(head, given);
-    if ('unmarked' in decision && !downstream.wasSuspended) {
-      downstream.suspend();
+    if ('unmarked' in decision && !caller.wasSuspended) {
+      caller.suspend();
       const { kid, created } = decision.unmarked;
-      const resume = () => downstream.resume();
+      const resume = () => caller.resume();
       replay.cover(kid, created).then(resume, resume);
       return;
     }
     // A mark that cannot be written leaves only one safe answer.
     if ('unmarked' in decision) decision = decide(head, { ...given, replay: noMemory }) as Decision;
-    downstream.wasSuspended = false;
     const { verdict, proof } = decision;
-    const exchange = new Exchange(this, downstream, head, requestIdOf(head.known(fieldId['x-request-id'])));
-    this.#note(exchange, verdict);
-    if (proof !== undefined) {
-      exchange.caller = proof.caller;
-      exchange.kid = proof.kid;
-      exchange.skewSeconds = proof.skewSeconds;
-    }
+    const requestId = requestIdOf(head.known(fieldId['x-request-id']));
+    const exchange = new Exchange(this, caller, head, requestId, this.#facts(verdict, proof));
+    caller.begin(exchange);
     const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
-    const disposition = applyVerdict(verdict);
+    const permit = Permit.ask(applyVerdict, verdict);
     if (dropped !== undefined) {
       exchange.refuse(
         {
@@ -109,47 +97,67 @@ export class Inbound implements Pipeline, Side {
         },
         true,
       );
-    } else if (!disposition.forward) {
-      exchange.refuse(disposition.denial, head.hasBody);
+    } else if (!(permit instanceof Permit)) {
+      exchange.refuse(permit, head.hasBody);
     } else if (proof?.digest !== undefined && this.#isShort(head)) {
       // Also without a body: one that was signed may have been cut off altogether.
       this.#forwardProven(exchange, head, decision, proof.digest);
     } else if (!head.hasBody) {
-      this.#forward(exchange, head, decision, disposition);
+      this.#forward(exchange, head, decision, permit);
     } else {
-      this.#stream(exchange, head, decision, disposition);
+      this.#stream(exchange, head, decision, permit);
     }
+  }
+
+  #facts(verdict: Verdict, proof: Proven | undefined): CallFacts {
+    const { service } = this.#given.config;
+    const facts: CallFacts = {
+      caller: proof?.caller,
+      callee: service,
+      claimed: undefined,
+      kid: proof?.kid,
+      skewSeconds: proof?.skewSeconds,
+      hop: undefined,
+      verdict,
+    };
+    if (!verdict.allowed) deny(facts, verdict);
+    return facts;
   }
 
   #isShort(head: RequestHead): boolean {
-    const { body_buffer } = this.#parts.config.limits;
+    const { body_buffer } = this.#given.config.limits;
     return !head.hasBody || (head.body === 'length' && head.contentLength <= body_buffer && !head.expects);
   }
 
-  #note(exchange: Exchange, verdict: Verdict): void {
-    exchange.verdict = verdict;
-    exchange.callee = this.#parts.config.service;
-    if (!verdict.allowed) {
-      exchange.claimed = verdict.claimed;
-      exchange.kid = verdict.kid;
-    }
+  #forward(exchange: Exchange, head: RequestHead, { proof }: Decision, permit: Permit, body?: Buffer): void {
+    const length = body?.length ?? (head.body === 'length' ? 0 : undefined);
+    const framing: AppFraming = length === undefined ? { framing: 'none' } : { framing: 'length', length };
+    this.#send(exchange, head, proof, permit, framing, body);
   }
 
-  #forward(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit, body?: Buffer): void {
-    const length = body?.length ?? (head.body === 'length' ? 0 : undefined);
-    const { service } = this.#parts.config;
-    exchange.send(this.#app, composeForApp(head, exchange, decision.proof, service, 'none', length), body);
+  #send(
+    exchange: Exchange,
+    head: RequestHead,
+    proof: Proven | undefined,
+    permit: Permit,
+    framing: AppFraming,
+    body: Buffer | GuardedBody | undefined,
+  ): void {
+    const { requestId, callerEnd } = exchange;
+    const { service } = this.#given.config;
+    const request = composeForApp(head, requestId, callerEnd.peerAddress, proof, service, framing);
+    exchange.send({ permit, destinations: this.#app, request, body, shareable: false });
   }
 
   /** A short body is proven before the app sees anything of the call. */
   #forwardProven(exchange: Exchange, received: RequestHead, decision: Decision, digest: string): void {
-    exchange.downstream.collect(received, (head, body) => {
+    exchange.callerEnd.collect(received, (head, body) => {
       const denial = checkDigest(digest, body);
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
-      const disposition = this.#parts.applyVerdict(final.verdict);
+      const permit = Permit.ask(this.#given.applyVerdict, final.verdict);
       const sent = head.body === 'none' ? undefined : body;
-      if (disposition.forward) this.#forward(exchange, head, final, disposition, sent);
-      else exchange.refuse(disposition.denial);
+      if (permit instanceof Permit) this.#forward(exchange, head, final, permit, sent);
+      else exchange.refuse(permit);
     });
   }
 
@@ -161,14 +169,14 @@ export class Inbound implements Pipeline, Side {
     const final: Verdict = open
       ? { allowed: true, rule: verdict.rule }
       : { allowed: false, denial, ...claim };
-    exchange.caller = undefined;
-    this.#note(exchange, final);
+    exchange.facts.caller = undefined;
+    exchange.facts.verdict = final;
+    if (!final.allowed) deny(exchange.facts, final);
     return { verdict: final, proof: undefined, open };
   }
 
-  #stream(exchange: Exchange, head: RequestHead, decision: Decision, _permit: Permit): void {
+  #stream(exchange: Exchange, head: RequestHead, decision: Decision, permit: Permit): void {
     const { proof, open } = decision;
-    const { service } = this.#parts.config;
     // Whose body it is shows only at its end: on a public route nobody is named before.
     const guarded = open ? undefined : proof;
     const signed = guarded === undefined ? undefined : head.known(fieldId['x-service-content-length']);
@@ -184,40 +192,46 @@ export class Inbound implements Pipeline, Side {
     const guard: BodyGuard =
       guarded === undefined
         ? new TrailerFilter(head)
-        : new StreamedBody(head.copy(), guarded, length, (denial) =>
+        : new StreamedBody(head.keep(), guarded, length, (denial) =>
             this.#bodyDenied(exchange, decision, denial),
           );
     // A body of no bytes that is still to be proven must not be complete with its head.
-    const framing = length === undefined || length === 0 ? 'chunked' : 'length';
-    const told = framing === 'length' ? length : undefined;
-    const text = composeForApp(head, exchange, open ? undefined : proof, service, framing, told);
-    exchange.stream(this.#app, text, framing, length ?? 0, guard);
-    exchange.downstream.stream(head);
+    const known = length === undefined || length === 0 ? undefined : length;
+    const framing: AppFraming =
+      known === undefined ? { framing: 'chunked' } : { framing: 'length', length: known };
+    this.#send(exchange, head, open ? undefined : proof, permit, framing, new GuardedBody(known, guard));
+    exchange.callerEnd.stream(head);
   }
 
   /** The end of a streamed body is not what was signed; whether it is passed on is the binary's disposition. */
   #bodyDenied(exchange: Exchange, decision: Decision, denial: Denial): Refusal | undefined {
-    const disposition = this.#parts.applyVerdict(this.#withoutProof(exchange, decision, denial).verdict);
-    return disposition.forward ? undefined : disposition.denial;
+    const { verdict } = this.#withoutProof(exchange, decision, denial);
+    const permit = Permit.ask(this.#given.applyVerdict, verdict);
+    return permit instanceof Permit ? undefined : permit;
   }
 
-  onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
+  onMalformed(refusal: Refusal): string {
     const requestId = requestIdOf(undefined);
-    const { telemetry, config } = this.#parts;
+    const { telemetry, config } = this.#given;
     telemetry.record(malformed('inbound', requestId, undefined, config.service, refusal));
     return requestId;
   }
 
-  mayResend(exchange: Exchange, upstream: Upstream): boolean {
-    return upstream.reused && idempotent.has(exchange.method);
+  mayResend(exchange: Exchange, reused: boolean): boolean {
+    return reused && idempotent.has(exchange.method);
+  }
+
+  /** Requests to the app share no connection. */
+  sendAgain(): void {
+    throw new Error('a request to the app was displaced');
   }
 
   onResponse(_exchange: Exchange, _head: ResponseHead): undefined {}
 
   /** The mark of a call that was denied and is forwarded: only the caller's sidecar knows what it had signed. */
-  responseLines({ verdict }: Exchange): string {
-    if ('refused' in verdict || verdict.allowed) return '';
-    return `${denialField}: ${verdict.denial.reason}\r\n`;
+  addResponseFields({ facts: { verdict } }: Exchange, fields: FieldSection): void {
+    if ('refused' in verdict || verdict.allowed) return;
+    fields.add(denialField, verdict.denial.reason);
   }
 
   onTunnel(exchange: Exchange): void {
@@ -226,32 +240,31 @@ export class Inbound implements Pipeline, Side {
 
   /** Ends the tunnels of callers that have no key any more. */
   onKeyring(keyring: Keyring): void {
-    this.#parts.keyring = keyring;
+    this.#given.keyring = keyring;
     const callers = new Set([...keyring.inbound.values()].map((key) => key.caller));
     for (const tunnel of this.#tunnels) {
-      if (tunnel.caller !== undefined && !callers.has(tunnel.caller)) tunnel.abort();
+      const { caller } = tunnel.facts;
+      if (caller !== undefined && !callers.has(caller)) tunnel.abort();
     }
   }
 
   onRules(rules: ServiceRules): void {
-    this.#parts.rules = rules;
+    this.#given.rules = rules;
   }
 
-  onEnd(exchange: Exchange): void {
-    this.#parts.telemetry.record(exchange);
+  onTunnelEnd(exchange: Exchange): void {
+    this.#tunnels.delete(exchange);
   }
 
-  onClosed(downstream: Downstream, exchange: Exchange | undefined): void {
-    this.connections.delete(downstream);
-    this.#parts.telemetry.connections('inbound', -1);
-    this.#parts.onGone();
-    if (exchange !== undefined) this.#tunnels.delete(exchange);
+  onEnd(call: CallRecord): void {
+    this.#given.telemetry.record(call);
   }
+}
 
-  /** Closes the connections to the app that lie ready. */
-  closeIdle(): void {
-    for (const host of this.#app) host.closeIdle();
-  }
+/** Notes what a denied call says of itself. */
+function deny(facts: CallFacts, { claimed, kid }: Extract<Verdict, { allowed: false }>): void {
+  facts.claimed = claimed;
+  facts.kid = kid;
 }
 
 /** The first covered field that Connection names: the app would not get what the caller signed. */

@@ -1,5 +1,6 @@
-import type { BodyGuard } from '../exchange/streamed-request.ts';
-import type { RequestHead } from '../http1/request-head.ts';
+import type { Trailers } from '../exchange/ends.ts';
+import type { BodyGuard } from '../exchange/guarded-body.ts';
+import type { KeptRequestHead } from '../http1/request-head.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyTrailer } from '../signature/verify.ts';
 import type { Refusal } from '../terms/refusal.ts';
@@ -8,7 +9,7 @@ import { refuseIdentity } from './trailers.ts';
 
 /** A signed body that is hashed while it passes; its end is let through once the digest is proven. */
 export class StreamedBody implements BodyGuard {
-  readonly #head: RequestHead;
+  readonly #head: KeptRequestHead;
   readonly #proof: Extract<Proof, { proven: true }>;
   readonly #onDenied: (denial: Denial) => Refusal | undefined;
   readonly #check: DigestCheck;
@@ -21,7 +22,7 @@ export class StreamedBody implements BodyGuard {
    * @param onDenied decides what a body that was not signed so means: a refusal, or undefined to let it through
    */
   constructor(
-    head: RequestHead,
+    head: KeptRequestHead,
     proof: Extract<Proof, { proven: true }>,
     length: number | undefined,
     onDenied: (denial: Denial) => Refusal | undefined,
@@ -38,11 +39,11 @@ export class StreamedBody implements BodyGuard {
     this.#check.update(piece);
   }
 
-  finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal {
-    return refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers) ?? '';
+  finish(trailers: Trailers): Refusal | undefined {
+    return refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers);
   }
 
-  #denied(trailers: ReadonlyMap<string, string> | undefined): Refusal | undefined {
+  #denied(trailers: Trailers): Refusal | undefined {
     this.#head.trailers = trailers;
     if (this.#length !== undefined && this.#received !== this.#length) {
       return this.#onDenied({

@@ -1,4 +1,6 @@
-import type { BodyGuard } from '../exchange/streamed-request.ts';
+import type { Trailers } from '../exchange/ends.ts';
+import type { BodyGuard } from '../exchange/guarded-body.ts';
+import { FieldSection } from '../http1/field-section.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
 import { fieldId, fieldNames, foldedName, isIdentityName } from '../terms/field-names.ts';
@@ -16,10 +18,7 @@ const isIdentity = (folded: string) => signatureFields.has(folded) || isIdentity
  *
  * @param streaming whether the trailers of the streaming form may stand there
  */
-export function refuseIdentity(
-  trailers: ReadonlyMap<string, string> | undefined,
-  streaming: boolean,
-): Refusal | undefined {
+export function refuseIdentity(trailers: Trailers, streaming: boolean): Refusal | undefined {
   if (trailers === undefined) return undefined;
   for (const name of trailers.keys()) {
     if (!isIdentity(foldedName(name)) || (streaming && ofStreamingForm.has(name))) continue;
@@ -44,14 +43,15 @@ export class TrailerFilter implements BodyGuard {
 
   update(): void {}
 
-  finish(trailers: ReadonlyMap<string, string> | undefined): string | Refusal {
+  finish(trailers: Trailers): FieldSection | Refusal | undefined {
+    if (trailers === undefined) return undefined;
     const refusal = refuseIdentity(trailers, this.#announced);
     if (refusal !== undefined) return refusal;
-    let lines = '';
-    for (const [name, value] of trailers ?? []) {
+    const kept = new FieldSection();
+    for (const [name, value] of trailers) {
       const folded = foldedName(name);
-      if (!known.has(folded) && !isIdentity(folded)) lines += `${name}: ${value}\r\n`;
+      if (!known.has(folded) && !isIdentity(folded)) kept.add(name, value);
     }
-    return lines;
+    return kept;
   }
 }

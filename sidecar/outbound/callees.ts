@@ -1,22 +1,28 @@
 import type { Fleet } from '../config/fleet.ts';
-import { UpstreamHost, type UpstreamTimeouts } from '../connections/host-pool.ts';
+import type { Destination } from '../exchange/ends.ts';
+
+/** A host that services are called on; it can be told to close the connections that lie ready. */
+export interface CalleeHost extends Destination {
+  closeIdle(): void;
+}
 
 /** A service that can be called, and the hosts that it runs on. */
 export interface Callee {
   readonly name: string;
-  readonly hosts: readonly UpstreamHost[];
+  readonly hosts: readonly CalleeHost[];
   /** Authorities that mean this service. */
   readonly authorities: readonly string[];
 }
 
 /** All services that this sidecar's app may call, by the names under which it asks for them. */
 export class Callees {
-  readonly #timeouts: UpstreamTimeouts;
+  readonly #newHost: (address: string, port: number) => CalleeHost;
   #byAuthority = new Map<string, Callee>();
-  #hosts = new Map<string, UpstreamHost>();
+  #hosts = new Map<string, CalleeHost>();
 
-  constructor(fleet: Fleet, timeouts: UpstreamTimeouts) {
-    this.#timeouts = timeouts;
+  /** @param newHost makes the connections to one host */
+  constructor(fleet: Fleet, newHost: (address: string, port: number) => CalleeHost) {
+    this.#newHost = newHost;
     this.replace(fleet);
   }
 
@@ -33,7 +39,7 @@ export class Callees {
   /** Follows a new fleet.yaml; hosts that stay keep their connections. */
   replace(fleet: Fleet): void {
     const byAuthority = new Map<string, Callee>();
-    const hosts = new Map<string, UpstreamHost>();
+    const hosts = new Map<string, CalleeHost>();
     for (const service of fleet.services.values()) {
       const { inbound } = service;
       // A service that only calls others.
@@ -42,7 +48,7 @@ export class Callees {
         name: service.name,
         hosts: service.hosts.map((address) => {
           const at = `${address} ${inbound}`;
-          const host = this.#hosts.get(at) ?? new UpstreamHost(address, inbound, this.#timeouts, true);
+          const host = this.#hosts.get(at) ?? this.#newHost(address, inbound);
           hosts.set(at, host);
           return host;
         }),

@@ -1,4 +1,6 @@
 import { dropTable } from '../http1/field-lines.ts';
+import { FieldSection } from '../http1/field-section.ts';
+import type { RequestToSend } from '../http1/outgoing-message.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requiredComponents } from '../signature/coverage-rules.ts';
 import type { PairKey } from '../signature/hmac.ts';
@@ -19,7 +21,7 @@ export interface SigningKey {
 
 /** A head to send, and what a trailer signature needs to know of it. */
 export interface SignedHead {
-  readonly text: string;
+  readonly request: RequestToSend;
   readonly label: string;
   readonly created: number;
   /** The MAC in base64. */
@@ -61,16 +63,24 @@ export function composeForCallee(
     signatures = `${signatures === undefined ? '' : `${signatures}, `}${label}=${signed.signature}`;
     mac = signed.signature.slice(1, -1);
   }
-  const text =
-    `${head.method} ${head.originForm} HTTP/1.1\r\nHost: ${added.callee}\r\n` +
-    head.keptLines(dropped, head.hopByHop) +
-    `X-Service-ID: ${added.service}\r\nX-Request-ID: ${requestId}\r\n` +
-    (added.digest === undefined ? '' : `Content-Digest: ${added.digest}\r\n`) +
-    (added.length === undefined ? '' : `Content-Length: ${added.length}\r\n`) +
-    (added.trailer === undefined ? '' : `Transfer-Encoding: chunked\r\nTrailer: ${added.trailer}\r\n`) +
-    (added.streamedLength === undefined ? '' : `X-Service-Content-Length: ${added.streamedLength}\r\n`) +
-    (inputs === undefined ? '' : `Signature-Input: ${inputs}\r\n`) +
-    (signatures === undefined ? '' : `Signature: ${signatures}\r\n`) +
-    (head.upgrade ? 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n' : '\r\n');
-  return { text, label, created, mac };
+  const fields = new FieldSection()
+    .add('Host', added.callee)
+    .addKept(head, dropped, head.hopByHop)
+    .add('X-Service-ID', added.service)
+    .add('X-Request-ID', requestId);
+  if (added.digest !== undefined) fields.add('Content-Digest', added.digest);
+  if (added.trailer !== undefined) fields.add('Trailer', added.trailer);
+  if (added.streamedLength !== undefined) fields.add('X-Service-Content-Length', added.streamedLength);
+  if (inputs !== undefined) fields.add('Signature-Input', inputs);
+  if (signatures !== undefined) fields.add('Signature', signatures);
+  const { length } = added;
+  const request: RequestToSend = {
+    method: head.method,
+    target: head.originForm,
+    fields,
+    framing: added.trailer !== undefined ? 'chunked' : length === undefined ? 'none' : 'length',
+    length: length ?? 0,
+    upgrade: head.upgrade,
+  };
+  return { request, label, created, mac };
 }

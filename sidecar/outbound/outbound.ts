@@ -1,22 +1,24 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
-import type { UpstreamHost } from '../connections/host-pool.ts';
-import type { Pipeline } from '../connections/pipeline.ts';
-import type { Downstream } from '../connections/server-connection.ts';
+import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
 import { Exchange } from '../exchange/exchange.ts';
-import type { Side } from '../exchange/side.ts';
+import { GuardedBody } from '../exchange/guarded-body.ts';
+import type { Role } from '../exchange/role.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { reparsed } from '../http1/head-parser.ts';
-import type { RequestHead } from '../http1/request-head.ts';
+import { type RequestToSend, requestText } from '../http1/outgoing-message.ts';
+import type { KeptRequestHead, RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { contentDigest } from '../signature/content-digest.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { malformed } from '../terms/call-record.ts';
+import { type CallRecord, malformed } from '../terms/call-record.ts';
 import { fieldId, responseHopFields, serviceAnswerFields } from '../terms/field-names.ts';
+import { Permit } from '../terms/permit.ts';
 import { type DenialReason, reasons } from '../terms/reasons.ts';
 import type { Refusal } from '../terms/refusal.ts';
+import type { ApplyVerdict, Verdict } from '../terms/verdict.ts';
 import type { Callee, Callees } from './callees.ts';
 import { composeForCallee, type SignedHead, type SigningKey } from './compose.ts';
 import type { Added } from './outgoing-request.ts';
@@ -24,87 +26,106 @@ import { signedComponents } from './signed-components.ts';
 import { SignedTrailer } from './signed-trailer.ts';
 
 /** What outbound works with; the keyring is a snapshot that a reload replaces. */
-export interface OutboundParts {
+export interface OutboundDependencies {
   readonly config: SidecarConfig;
   readonly telemetry: Telemetry;
   readonly callees: Callees;
+  readonly applyVerdict: ApplyVerdict;
   keyring: Keyring;
 }
 
 const trailer = streamingTrailers.join(', ');
 
+/** The caller is the local app: whether its call is allowed is for the callee's sidecar to say. */
+const allowed: Verdict = { allowed: true, rule: '' };
+
 /** The local app to its callees: find the callee, sign, send. */
-export class Outbound implements Pipeline, Side {
+export class Outbound implements RequestHandler, Role {
   readonly direction = 'outbound';
   readonly absoluteFormReplacesHost = true;
-  readonly limits: Pipeline['limits'];
-  readonly timeouts: Pipeline['timeouts'];
+  readonly limits: RequestHandler['limits'];
+  readonly timeouts: RequestHandler['timeouts'];
   /** The field that marks refusals stays: by it the app tells a sidecar's answer from the callee's own. */
   readonly responseDrop = dropTable(...responseHopFields, ...serviceAnswerFields);
   draining = false;
-  readonly connections = new Set<Downstream>();
-  readonly #parts: OutboundParts;
+  readonly #given: OutboundDependencies;
   readonly #tunnels = new Set<Exchange>();
 
-  constructor(parts: OutboundParts) {
-    const { limits, timeouts } = parts.config;
-    this.#parts = parts;
+  constructor(dependencies: OutboundDependencies) {
+    const { limits, timeouts } = dependencies.config;
+    this.#given = dependencies;
     this.limits = limits;
     this.timeouts = timeouts;
   }
 
-  onRequest(downstream: Downstream, head: RequestHead): void {
-    const exchange = new Exchange(this, downstream, head, requestIdOf(head.known(fieldId['x-request-id'])));
-    exchange.caller = this.#parts.config.service;
-    const callee = this.#parts.callees.find(downstream.route ?? head.authority);
+  onRequest(caller: CallerEnd, head: RequestHead): void {
+    const { config, callees, applyVerdict } = this.#given;
+    const named = caller.route ?? head.authority;
+    const callee = callees.find(named);
+    const exchange = new Exchange(this, caller, head, requestIdOf(head.known(fieldId['x-request-id'])), {
+      caller: config.service,
+      callee: callee?.name ?? named,
+      claimed: undefined,
+      kid: undefined,
+      skewSeconds: undefined,
+      hop: undefined,
+      verdict: allowed,
+    });
+    caller.begin(exchange);
     if (callee === undefined) {
-      exchange.callee = downstream.route ?? head.authority;
-      exchange.refuse(
-        {
-          reason: 'unknown-callee',
-          detail: `There is no service "${exchange.callee}" in the fleet; known are ${this.#parts.callees.names}.`,
-        },
-        head.hasBody,
-      );
+      exchange.refuse(this.#unknownCallee(named), head.hasBody);
       return;
     }
-    exchange.callee = callee.name;
-    exchange.verdict = { allowed: true, rule: '' };
-    if (head.isSafe)
-      exchange.sendAnew = () => this.#send(exchange, reparsed(exchange.sentHead), callee, undefined);
-    if (!head.hasBody) this.#send(exchange, head, callee, undefined);
-    else if (
-      head.body === 'length' &&
-      head.contentLength <= this.#parts.config.limits.body_buffer &&
-      !head.expects
-    ) {
-      downstream.collect(head, (head, body) => this.#send(exchange, head, callee, body));
-    } else this.#stream(exchange, head.copy(), callee);
+    const permit = Permit.ask(applyVerdict, allowed);
+    if (!(permit instanceof Permit)) exchange.refuse(permit, head.hasBody);
+    else if (!head.hasBody) this.#send(exchange, head, callee, permit, undefined, head.isSafe);
+    else if (head.body === 'length' && head.contentLength <= config.limits.body_buffer && !head.expects) {
+      caller.collect(head, (head, body) => this.#send(exchange, head, callee, permit, body, false));
+    } else this.#stream(exchange, head, callee, permit);
+  }
+
+  #unknownCallee(named: string): Refusal {
+    return {
+      reason: 'unknown-callee',
+      detail: `There is no service "${named}" in the fleet; known are ${this.#given.callees.names}.`,
+    };
   }
 
   /** A call whose body is at hand: its digest goes into the head. */
-  #send(exchange: Exchange, head: RequestHead, callee: Callee, body: Buffer | undefined): void {
+  #send(
+    exchange: Exchange,
+    head: RequestHead,
+    callee: Callee,
+    permit: Permit,
+    body: Buffer | undefined,
+    shareable: boolean,
+  ): void {
     const added: Added = {
-      service: this.#parts.config.service,
+      service: this.#given.config.service,
       callee: callee.name,
       digest: body === undefined ? undefined : contentDigest(body),
-      length: body === undefined ? emptyLength(head) : String(body.length),
+      length: body === undefined ? emptyLength(head) : body.length,
       trailer: undefined,
       streamedLength: undefined,
     };
-    // The head outlives this turn only when another host may have to be tried.
-    const kept = callee.hosts.length > 1 ? head.copy() : head;
-    exchange.send(
-      callee.hosts,
-      (host) => this.#compose(exchange, kept, added, callee, host).signed.text,
-      body,
-    );
+    const { hosts: destinations } = callee;
+    const [only] = destinations;
+    if (destinations.length === 1 && only !== undefined) {
+      const { request } = this.#compose(exchange, head, added, callee, only).signed;
+      exchange.send({ permit, destinations, request, body, shareable });
+      return;
+    }
+    // The head outlives this turn: another host may have to be tried.
+    const kept = head.keep();
+    const request = (host: Destination) => this.#compose(exchange, kept, added, callee, host).signed.request;
+    exchange.send({ permit, destinations, request, body, shareable });
   }
 
   /** A call whose body is passed on as it comes: its digest is signed behind it. */
-  #stream(exchange: Exchange, head: RequestHead, callee: Callee): void {
+  #stream(exchange: Exchange, head: RequestHead, callee: Callee, permit: Permit): void {
+    const kept: KeptRequestHead = head.keep();
     const added: Added = {
-      service: this.#parts.config.service,
+      service: this.#given.config.service,
       callee: callee.name,
       digest: undefined,
       length: undefined,
@@ -112,26 +133,39 @@ export class Outbound implements Pipeline, Side {
       streamedLength: head.body === 'length' ? String(head.contentLength) : undefined,
     };
     let signing: { head: SignedHead; key: SigningKey } | undefined;
-    const compose = (host: UpstreamHost) => {
-      const { signed, key } = this.#compose(exchange, head, added, callee, host);
+    const request = (host: Destination) => {
+      const { signed, key } = this.#compose(exchange, kept, added, callee, host);
       signing = key === undefined ? undefined : { head: signed, key };
-      return signed.text;
+      return signed.request;
     };
-    exchange.stream(callee.hosts, compose, 'chunked', 0, new SignedTrailer(() => signing));
-    exchange.downstream.stream(head);
+    const body = new GuardedBody(undefined, new SignedTrailer(() => signing));
+    exchange.send({ permit, destinations: callee.hosts, request, body, shareable: false });
+    exchange.callerEnd.stream(head);
   }
 
-  #compose(exchange: Exchange, head: RequestHead, added: Added, callee: Callee, host: UpstreamHost) {
-    const keys = this.#parts.keyring.outbound.get(callee.name);
+  /** Signs a safe request again that shared a connection, and sends it on one of its own. */
+  sendAgain(exchange: Exchange, sent: RequestToSend): void {
+    const callee = this.#given.callees.find(exchange.facts.callee);
+    if (callee === undefined) {
+      exchange.refuse(this.#unknownCallee(exchange.facts.callee));
+      return;
+    }
+    const permit = Permit.ask(this.#given.applyVerdict, allowed);
+    if (!(permit instanceof Permit)) exchange.refuse(permit);
+    else this.#send(exchange, reparsed(requestText(sent)), callee, permit, undefined, false);
+  }
+
+  #compose(exchange: Exchange, head: RequestHead, added: Added, callee: Callee, host: Destination) {
+    const keys = this.#given.keyring.outbound.get(callee.name);
     const pair = keys?.keys.get(host.address);
     const key = keys === undefined || pair === undefined ? undefined : { kid: keys.kid, key: pair };
-    exchange.kid = key?.kid;
+    exchange.facts.kid = key?.kid;
     return { signed: composeForCallee(head, added, exchange.requestId, key, Date.now()), key };
   }
 
-  onMalformed(_downstream: Downstream | undefined, refusal: Refusal): string {
+  onMalformed(refusal: Refusal): string {
     const requestId = requestIdOf(undefined);
-    const { telemetry, config } = this.#parts;
+    const { telemetry, config } = this.#given;
     telemetry.record(malformed('outbound', requestId, config.service, '', refusal));
     return requestId;
   }
@@ -149,35 +183,34 @@ export class Outbound implements Pipeline, Side {
       if (denied !== undefined) this.#keepSigned(exchange, denied);
       return undefined;
     }
-    if (exchange.resent && (reason === 'replayed' || reason === 'memory-lost')) {
+    const { requestId, facts } = exchange;
+    if (exchange.wasResent && (reason === 'replayed' || reason === 'memory-lost')) {
       return {
         reason: 'upstream-failed',
-        detail: `${exchange.callee} closed the connection without an answer, and says of the same call sent again: ${reason}. It may have been carried out.`,
+        detail: `${facts.callee} closed the connection without an answer, and says of the same call sent again: ${reason}. It may have been carried out.`,
       };
     }
     const unsigned =
-      exchange.kid === undefined
-        ? ` It left unsigned, for the keyring here has no key for ${exchange.callee}: see countersign keys status.`
+      facts.kid === undefined
+        ? ` It left unsigned, for the keyring here has no key for ${facts.callee}: see countersign keys status.`
         : '';
-    const detail = `${exchange.callee} refused the call: ${reason}.${unsigned} Ask its sidecar for request ${exchange.requestId}.`;
-    exchange.verdict = { allowed: false, denial: { reason, detail } };
+    const detail = `${facts.callee} refused the call: ${reason}.${unsigned} Ask its sidecar for request ${requestId}.`;
+    facts.verdict = { allowed: false, denial: { reason, detail } };
     this.#keepSigned(exchange, reason);
     return undefined;
   }
 
   /** What was signed of a call that the callee's sidecar denied, for `countersign why`. */
-  #keepSigned(exchange: Exchange, reason: DenialReason): void {
-    const components = signedComponents(exchange.sentHead);
+  #keepSigned({ sent, requestId, method, path, facts }: Exchange, reason: DenialReason): void {
+    const components = sent === undefined ? undefined : signedComponents(sent);
     if (components === undefined) return;
-    const { requestId, callee, method, path, kid } = exchange;
+    const { callee, kid } = facts;
     const signer = kid === undefined ? undefined : { kid };
-    this.#parts.telemetry.signedMismatch({ requestId, callee, method, path, ...signer, reason, components });
+    this.#given.telemetry.signedMismatch({ requestId, callee, method, path, ...signer, reason, components });
   }
 
   /** None: the app gets the callee's answer. */
-  responseLines(): string {
-    return '';
-  }
+  addResponseFields(): void {}
 
   onTunnel(exchange: Exchange): void {
     this.#tunnels.add(exchange);
@@ -185,18 +218,16 @@ export class Outbound implements Pipeline, Side {
 
   /** Ends the tunnels to callees that this service has no key for any more. */
   onKeyring(keyring: Keyring): void {
-    this.#parts.keyring = keyring;
-    for (const tunnel of this.#tunnels) if (!keyring.outbound.has(tunnel.callee)) tunnel.abort();
+    this.#given.keyring = keyring;
+    for (const tunnel of this.#tunnels) if (!keyring.outbound.has(tunnel.facts.callee)) tunnel.abort();
   }
 
-  onEnd(exchange: Exchange): void {
-    this.#parts.telemetry.record(exchange);
+  onTunnelEnd(exchange: Exchange): void {
+    this.#tunnels.delete(exchange);
   }
 
-  onClosed(downstream: Downstream, exchange: Exchange | undefined): void {
-    this.connections.delete(downstream);
-    this.#parts.telemetry.connections('outbound', -1);
-    if (exchange !== undefined) this.#tunnels.delete(exchange);
+  onEnd(call: CallRecord): void {
+    this.#given.telemetry.record(call);
   }
 }
 
@@ -208,6 +239,6 @@ function reasonIn(head: ResponseHead, id: number): DenialReason | undefined {
 }
 
 /** Content-Length of a request that says its body is empty; methods that expect a body need the 0. */
-function emptyLength(head: RequestHead): string | undefined {
-  return head.body === 'length' ? '0' : undefined;
+function emptyLength(head: RequestHead): number | undefined {
+  return head.body === 'length' ? 0 : undefined;
 }

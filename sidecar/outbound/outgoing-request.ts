@@ -18,8 +18,8 @@ export interface Added {
   readonly trailer: string | undefined;
   /** X-Service-Content-Length, where a streamed body's length is known. */
   readonly streamedLength: string | undefined;
-  /** Content-Length of a body that is at hand. */
-  readonly length: string | undefined;
+  /** Content-Length of a body that is at hand, in bytes. */
+  readonly length: number | undefined;
 }
 
 /** The request as it leaves this sidecar: what its signature is made of. */
@@ -64,7 +64,7 @@ export class OutgoingRequest implements SignableRequest {
       case streamedLength:
         return this.#added.streamedLength;
       case contentLength:
-        return this.#added.length;
+        return this.#added.length === undefined ? undefined : String(this.#added.length);
       case transferEncoding:
         return this.#added.trailer === undefined ? undefined : 'chunked';
       case upgrade:

@@ -1,4 +1,5 @@
-import type { BodyGuard } from '../exchange/streamed-request.ts';
+import type { BodyGuard } from '../exchange/guarded-body.ts';
+import { FieldSection } from '../http1/field-section.ts';
 import { DigestHasher } from '../signature/content-digest.ts';
 import { signTrailer } from '../signature/sign.ts';
 import { trailerLabel } from '../signature/tags.ts';
@@ -19,19 +20,19 @@ export class SignedTrailer implements BodyGuard {
   }
 
   /** The app's own trailer fields are not passed on: Trailer lists exactly ours, and these are covered. */
-  finish(): string {
+  finish(): FieldSection {
     const digest = this.#hasher.contentDigest();
+    const fields = new FieldSection().add('Content-Digest', digest);
     const signing = this.#signing();
-    if (signing === undefined) return `Content-Digest: ${digest}\r\n`;
+    if (signing === undefined) return fields;
     const { head, key } = signing;
     const { signatureInput, signature } = signTrailer(digest, head.mac, key.key, {
       kid: key.kid,
       created: head.created,
       label: head.label,
     });
-    return (
-      `Content-Digest: ${digest}\r\nSignature: ${trailerLabel}=${signature}\r\n` +
-      `Signature-Input: ${trailerLabel}=${signatureInput}\r\n`
-    );
+    return fields
+      .add('Signature', `${trailerLabel}=${signature}`)
+      .add('Signature-Input', `${trailerLabel}=${signatureInput}`);
   }
 }

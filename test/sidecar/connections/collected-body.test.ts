@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { CollectedBody } from '../../../sidecar/connections/collected-body.ts';
-import { Unread } from '../../../sidecar/connections/read-buffer.ts';
+import { ReadBuffer } from '../../../sidecar/connections/read-buffer.ts';
 
-const piece = (buffer: Buffer, at: number, end: number) => Object.assign(new Unread(), { buffer, at, end });
+const piece = (buffer: Buffer, at: number, end: number) =>
+  Object.assign(new ReadBuffer(), { buffer, at, end });
 
 t.test('a body is the same in whatever pieces it comes, and whoever wrote them into its room', async (t) => {
   const holds = fc.check(

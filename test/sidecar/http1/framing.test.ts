@@ -13,7 +13,7 @@ import { disguisedId, fieldId, fieldNames, foldedName } from '../../../sidecar/t
 function framed(text: string, proxy = false) {
   const head = parseRequestHead(assemblyBuffer, 0, assemblyBuffer.write(text, 'latin1'), 100);
   if ('error' in head) return 'unparsable';
-  return frameRequest(head, proxy)?.reason ?? head.copy();
+  return frameRequest(head, proxy)?.reason ?? head.keep();
 }
 
 function request(line: string, ...fields: string[]) {
@@ -190,10 +190,10 @@ t.test('a copy says all that the head said, whatever comes after it', async (t) 
   for (const text of texts) {
     const head = parsed(text);
     const before = said(head);
-    const copy = head.copy();
+    const copy = head.keep();
     parsed(request('PUT /other HTTP/1.1', 'Transfer-Encoding: chunked', 'Range: bytes=0-', 'Host-: x'));
     t.strictSame(said(copy), before, text);
-    t.strictSame(said(copy.copy()), before, `a copy of it: ${text}`);
+    t.strictSame(said(copy.keep()), before, `a copy of it: ${text}`);
   }
 });
 
