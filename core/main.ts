@@ -3,6 +3,7 @@ import { destination, pino } from 'pino';
 import { ConfigError } from '../config/load.ts';
 import { FilesError } from '../config/loading.ts';
 import { thisBuild } from '../config/program.ts';
+import { ignoreOtherSignals } from '../config/signals.ts';
 import { loadCoreFiles } from './config/core-files.ts';
 import { DatabaseError } from './database/errors.ts';
 import { startCore } from './service.ts';
@@ -10,6 +11,7 @@ import { startCore } from './service.ts';
 /** Exit codes of sysexits.h. */
 const exit = { ok: 0, usage: 64, fault: 70, config: 78 } as const;
 
+ignoreOtherSignals();
 const { version } = thisBuild();
 const program = new Command('countersign-core')
   .description('The core service: chat with session memory, conversation files.')

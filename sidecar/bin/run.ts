@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
 import { FilesError } from '../../config/loading.ts';
 import { type Build, thisBuild } from '../../config/program.ts';
+import { ignoreOtherSignals } from '../../config/signals.ts';
 import { ListenError } from '../listen/bind.ts';
 import { inheritedSockets } from '../listen/inherited-sockets.ts';
 import { listenPlans } from '../listen/listen-plan.ts';
@@ -21,6 +22,7 @@ import { type Binary, Sidecar } from './sidecar.ts';
  * that it passes; nothing that is read here can change that.
  */
 export async function runSidecar(binary: Binary): Promise<void> {
+  ignoreOtherSignals();
   const build = thisBuild();
   const program = new Command(`countersign-${binary.phase}`)
     .description(`The ${binary.phase} sidecar of one service on one host.`)
@@ -53,8 +55,6 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   process.on('uncaughtException', onFault);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
-  // Until everything is loaded a reload has nothing to do, and must not end the process.
-  process.on('SIGHUP', () => {});
 
   logger.info({ event: 'waiting', state: config.state }, 'waiting for the state lock');
   const state = await openState(config.state, {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { ZodError } from 'zod';
+import { ignoreOtherSignals } from '../../config/signals.ts';
 import { duration } from '../../config/units.ts';
 import { fromOption, localAdmin } from '../fleet-reader/from.ts';
 import { loadGatedReport } from '../guard/gated-report.ts';
@@ -97,6 +98,7 @@ async function configOf({
 }
 
 async function watch(config: GuardConfig): Promise<void> {
+  ignoreOtherSignals();
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const { logger, flush } = openLog({ service: 'guard' });
