@@ -67,8 +67,9 @@ interface Reply {
 }
 
 async function answer(request: IncomingMessage, sources: AdminSources): Promise<Reply> {
-  if (!isLoopbackHost(request.headers.host))
-    return problem(421, 'Not this host', 'The Host field must name a loopback address, such as 127.0.0.1.');
+  const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length !== 1 || !isLoopbackHost(request.headers.host))
+    return problem(421, 'Not this host', 'One Host field must name a loopback address, such as 127.0.0.1.');
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return { ...problem(405, 'Only GET', 'The admin listener changes nothing.'), allow: 'GET, HEAD' };
   const path = (request.url ?? '/').split('?', 1)[0];

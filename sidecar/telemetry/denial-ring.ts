@@ -1,3 +1,4 @@
+import { withoutTokens } from '../policy/path-template.ts';
 import type { CallRecord, Direction } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
@@ -78,9 +79,9 @@ export function denialEntry(
     direction: call.direction,
     callee: detach(call.callee),
     method: detach(call.method, 64),
-    path: detach(call.path),
+    path: withoutTokens(detach(call.path)),
     reason,
-    detail: detachText(denial.detail),
+    detail: withoutTokens(detachText(denial.detail)),
     disposition: call.disposition,
     status: call.status,
   };
@@ -89,8 +90,8 @@ export function denialEntry(
   if (call.kid !== undefined) entry.kid = detach(call.kid, 128);
   if ('reason' in denial) {
     if (denial.rule !== undefined) entry.rule = detachText(denial.rule);
-    if (denial.expected !== undefined) entry.expected = detachText(denial.expected);
-    if (denial.received !== undefined) entry.received = detachText(denial.received);
+    if (denial.expected !== undefined) entry.expected = withoutTokens(detachText(denial.expected));
+    if (denial.received !== undefined) entry.received = withoutTokens(detachText(denial.received));
   }
   return entry as unknown as DenialEntry;
 }

@@ -75,7 +75,7 @@ export const observedSchema = z.object({
       method: z.string(),
       /** A template: ids are folded to `*`. */
       path: z.string(),
-      /** A raw path that was called. */
+      /** A path that was called; segments that may be secrets are `*`. */
       example: z.string().optional(),
       verdict: z.enum(['allowed', 'denied']),
       reason: z

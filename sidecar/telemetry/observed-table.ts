@@ -1,4 +1,4 @@
-import { pathTemplate } from '../policy/path-template.ts';
+import { pathTemplate, withoutTokens } from '../policy/path-template.ts';
 import { type CallRecord, type Direction, outcomeOf, reasonAt } from '../terms/call-record.ts';
 import type { Reason } from '../terms/reasons.ts';
 import { detach, detachText } from './detach.ts';
@@ -13,7 +13,7 @@ export interface ObservedRow {
   readonly method: string;
   /** A template: ids are folded to `*`. */
   readonly path: string;
-  /** The first raw path that was seen, to judge the row anew by another matrix. */
+  /** The first path that was seen, without what may be secrets, to judge the row anew by another matrix. */
   readonly example: string;
   readonly verdict: 'allowed' | 'denied';
   readonly reason: Reason | '';
@@ -114,7 +114,7 @@ export class ObservedTable {
       callee: detach(callee),
       method: detach(method),
       path: route.template,
-      example: detach(call.path),
+      example: withoutTokens(detach(call.path)),
       verdict,
       reason,
       count: 0,

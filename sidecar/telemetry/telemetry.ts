@@ -5,6 +5,7 @@ import {
   performance,
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import { withoutTokens } from '../policy/path-template.ts';
 import { type CallRecord, type Direction, outcomeOf } from '../terms/call-record.ts';
 import type { HandshakeResult } from '../terms/handshake.ts';
 import type { Reason } from '../terms/reasons.ts';
@@ -142,7 +143,7 @@ export class Telemetry {
     this.#signed.push({
       ...signed,
       requestId: detach(signed.requestId, 128),
-      path: detach(signed.path),
+      path: withoutTokens(detach(signed.path)),
       reason: detach(signed.reason, 64),
       timeMs: this.#now(),
     });

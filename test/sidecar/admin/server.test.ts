@@ -6,6 +6,7 @@ import type { ObservedDocument, StatusDocument } from '../../../sidecar/telemetr
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
 import { deniedRecord } from '../../support/call-record.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
+import { RawClient } from '../../support/raw-http.ts';
 
 const status: StatusDocument = {
   service: 'npu-worker',
@@ -94,8 +95,30 @@ t.test('refuses other pages, methods and names by a problem', async (t) => {
   t.match(await ask(`${url}/status`, { method: 'POST' }), { status: 405, type });
   t.match(await ask(`${url}/status`, { host: 'attacker.example' }), { status: 421, type }, 'DNS rebinding');
   t.match(await ask(`${url}/status`, { host: '127.0.0.1.attacker.example' }), { status: 421, type });
+  for (const host of [
+    '127.999.999.999',
+    '127.0.0.1:99999',
+    '127.1',
+    '[127.0.0.1]',
+    '127.0.0.1.5',
+    'localhost.',
+  ])
+    t.match(await ask(`${url}/status`, { host }), { status: 421, type }, host);
   t.match(await ask(`${url}/status`, { host: '[::1]:80' }), { status: 200 });
   t.match(await ask(`${url}/status`, { host: 'localhost' }), { status: 200 });
+});
+
+t.test('attack: a second Host field', async (t) => {
+  const { port } = new URL(await admin(t));
+  for (const hosts of [
+    'Host: 127.0.0.1\r\nHost: attacker.example',
+    'Host: attacker.example\r\nhost: 127.0.0.1',
+    'Host: 127.0.0.1\r\nHost: 127.0.0.1',
+  ]) {
+    const client = await RawClient.connect(t, Number(port));
+    client.write(`GET /status HTTP/1.1\r\n${hosts}\r\nConnection: close\r\n\r\n`);
+    t.match(await client.until(() => false), /^HTTP\/1\.1 4(?:00|21) /, hosts);
+  }
 });
 
 t.test('a source that fails is a 500 that tells nothing', async (t) => {

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { idSegment, pathTemplate } from '../../../sidecar/policy/path-template.ts';
+import {
+  idSegment,
+  pathTemplate,
+  tokenSegment,
+  withoutTokens,
+} from '../../../sidecar/policy/path-template.ts';
 
 const ids = [
   '7',
@@ -45,6 +50,47 @@ const names = [
 t.test('ids fold, names of routes stay', async (t) => {
   for (const id of ids) t.equal(pathTemplate(`/api/${id}/x`), '/api/*/x', id);
   for (const name of names) t.equal(pathTemplate(`/api/${name}/x`), `/api/${name}/x`, name);
+});
+
+const secrets = [
+  '3f2b8a56-7c1d-4e0b-9f55-0d8d5a3f1c2e',
+  '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+  'V1StGXR8_Z5jdHi6B-myT',
+  'dGhpcyIzYXNlY3JldHRva2Vu',
+  'dGhpcyIsYXNlYUJldHRvaVuXZ',
+  'qkzjxwvbnmasdfghjklqwrtp',
+  'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U',
+  'token%3D9f86d081884c7d659a2feaa0c55ad015',
+  '9f86d081884c7d65',
+];
+
+t.test('segments that may be secrets are folded wherever operators see a path', async (t) => {
+  for (const secret of secrets) {
+    t.equal(withoutTokens(`/reset/${secret}/confirm`), '/reset/*/confirm', secret);
+    t.equal(pathTemplate(`/reset/${secret}/confirm`), '/reset/*/confirm', secret);
+    t.equal(
+      withoutTokens(`"main-backend: GET /reset/x" (expects /reset/x, received GET /reset/${secret})`),
+      '"main-backend: GET /reset/x" (expects /reset/x, received GET /reset/*)',
+      secret,
+    );
+  }
+  for (const name of [
+    ...names,
+    '7',
+    '42',
+    '2026-11-23',
+    '2026-11-23-12-00-00',
+    'chat-42',
+    'abc123',
+    '%2e%2e%2fetc%2fpasswd',
+  ])
+    t.equal(withoutTokens(`/api/${name}/x`), `/api/${name}/x`, name);
+  for (const name of [
+    'getUserAccountSettingsByOrganizationName',
+    'conversation-files',
+    'research-browser-sessions',
+  ])
+    t.notOk(tokenSegment(name), name);
 });
 
 t.test('slashes and the asterisk form are kept as they are', async (t) => {
