@@ -49,8 +49,7 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   const { logger } = log;
   const onFault = (error: Error) => {
     logger.fatal({ event: 'own-fault', err: error }, 'a fault of our own; the sidecar stops');
-    log.flush();
-    process.exit(exit.fault);
+    void log.end().finally(() => process.exit(exit.fault));
   };
   process.on('uncaughtException', onFault);
   const stop = new AbortController();
@@ -66,7 +65,7 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
     throw error;
   });
   if (state === undefined) {
-    log.flush();
+    await log.end();
     return;
   }
   const observed = await ObservedStore.open({ directory: config.state, phase, logger });
@@ -76,7 +75,7 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
     await sidecar.listen();
   } catch (error) {
     await state.handOver().catch(() => {});
-    log.flush();
+    await log.end();
     throw error;
   }
   follow(sidecar, policy, keys, log);
@@ -93,7 +92,7 @@ async function start(binary: Binary, build: Build, file: string): Promise<void> 
   keys.close();
   await sidecar.drain();
   logger.info({ event: 'stopped' }, 'stopped');
-  log.flush();
+  await log.end();
   process.exit(exit.ok);
 }
 

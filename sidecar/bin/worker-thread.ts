@@ -82,7 +82,7 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
     close() {
       path.close();
       marks.close();
-      log.flush();
+      void log.end();
       // After the answer has left.
       setImmediate(() => port.close());
     },

@@ -101,11 +101,11 @@ async function watch(config: GuardConfig): Promise<void> {
   ignoreOtherSignals();
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-  const { logger, flush } = openLog({ service: 'guard' });
+  const { logger, end } = openLog({ service: 'guard' });
   try {
     const guard = await Guard.open({ config, logger, host: hostname(), signal: stop.signal });
     await guard.run();
   } finally {
-    flush();
+    await end();
   }
 }

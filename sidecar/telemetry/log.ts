@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
 /** Log text held back at most while nobody reads: past it lines are dropped, never the process. */
 const mostHeldBytes = 4 * 1024 * 1024;
+/** How long the end of a process waits for a reader that takes its last lines slowly. */
+const endMs = 1_000;
 
 export interface LogOptions {
   /** On every line. */
@@ -17,8 +21,11 @@ export interface LogOptions {
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes out what is still held, synchronously: the last thing before the process exits. */
-  flush(): void;
+  /**
+   * Writes out what is still held and ends the log: the last thing before the process exits. Resolves within a second,
+   * also when nobody reads any more.
+   */
+  end(): Promise<void>;
 }
 
 /** JSON lines, written without blocking the event loop. Fields that could hold a secret come out as `[secret]`. */
@@ -26,7 +33,10 @@ export function openLog(options: LogOptions): Log {
   const { fd = 1, ...base } = options;
   const destination = pino.destination({ fd, sync: false, minLength: 0, maxLength: mostHeldBytes });
   // A reader that went away must not take the sidecar with it.
-  destination.on('error', () => {});
+  let gone = false;
+  destination.on('error', () => {
+    gone = true;
+  });
   const logger = pino(
     {
       base: { ...base, pid: process.pid },
@@ -52,12 +62,12 @@ export function openLog(options: LogOptions): Log {
   );
   return {
     logger,
-    flush() {
-      try {
-        destination.flushSync();
-      } catch {
-        // Not ready yet, or the reader is gone: there is nobody left to tell.
-      }
+    async end() {
+      if (gone) return;
+      // Not `flushSync`: it tries for ever when the reader is gone.
+      const ended = once(destination, 'close').catch(() => {});
+      destination.end();
+      await Promise.race([ended, delay(endMs, undefined, { ref: false })]);
     },
   };
 }

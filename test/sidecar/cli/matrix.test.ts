@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -223,8 +223,7 @@ t.test('suggest reads the log of a sidecar too', async (t) => {
   for (const call of [denied('GET', '/api/jobs/17'), denied('GET', '/api/jobs/18'), strangerRecord()])
     telemetry.record(call);
   telemetry.close();
-  log.flush();
-  closeSync(fd);
+  await log.end();
   const { stdout } = await matrix(
     dir,
     'suggest',
