@@ -7,7 +7,13 @@ import { dropTable } from '../../../sidecar/http1/field-lines.ts';
 import { frameRequest, frameResponse } from '../../../sidecar/http1/framing.ts';
 import { parseRequestHead, parseResponseHead } from '../../../sidecar/http1/head-parser.ts';
 import { assemblyBuffer } from '../../../sidecar/http1/llhttp.ts';
-import { disguisedId, fieldId, fieldNames, foldedName } from '../../../sidecar/terms/field-names.ts';
+import {
+  disguisedId,
+  fieldId,
+  fieldNames,
+  foldedName,
+  isIdentityName,
+} from '../../../sidecar/terms/field-names.ts';
 
 /** What the rules make of a request head, or the reason for which they refuse it. */
 function framed(text: string, proxy = false) {
@@ -67,9 +73,11 @@ t.test('each known field has its number, in any case, and disguises are seen', a
     t.equal(numberOf(name), id);
     t.equal(numberOf(name.toUpperCase()), id);
     for (let i = 0; i < name.length; i++)
-      for (const other of "!#$%&'*+._`|~^") {
+      for (const other of '!._') {
         const changed = `${name.slice(0, i)}${other}${name.slice(i + 1)}`;
-        t.equal(numberOf(changed), foldedName(changed) === name ? disguisedId : 0, changed);
+        const folded = foldedName(changed);
+        const isDisguise = folded === name || isIdentityName(folded);
+        t.equal(numberOf(changed), isDisguise ? disguisedId : 0, changed);
       }
   }
   for (const name of [
