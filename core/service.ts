@@ -18,17 +18,25 @@ import { type Database, openDatabase } from './database/database.ts';
 import { watchEventLoop } from './event-loop/event-loop.ts';
 import { ConversationFiles } from './files/conversation-files.ts';
 import { chatRoutes } from './http/chat-routes.ts';
+import { useCors } from './http/cors.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
+import { modelRoutes } from './http/model-routes.ts';
+import { passthroughRoutes } from './http/passthrough-routes.ts';
 import { buildServer } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
 import { tokenRoutes } from './http/token-routes.ts';
 import { ModelClient } from './llm/client.ts';
+import { ModelFleet } from './llm/model-fleet.ts';
+import { ServedModels } from './llm/served-models.ts';
 import { ServerTokenizer } from './llm/server-tokenizer.ts';
 import { ModelTransport } from './llm/transport.ts';
 import { RedisPool } from './redis/redis-pool.ts';
 import { TokenSources } from './tokens/token-sources.ts';
 import { VocabularyThread } from './tokens/vocabulary-counter.ts';
+
+/** A chat without images has room in it, however small `upload_limit` is. */
+const leastBodyLimitBytes = 4 * 1024 * 1024;
 
 /** A core service that runs. */
 export interface CoreService {
@@ -70,8 +78,14 @@ export async function startCore(
     calibration,
     log,
   );
+  const fleet = new ModelFleet(models.models, registry);
   const planner = new Planner(window, sources, calibration, log);
-  const chat = new Chat(planner, new ModelClient(transport), new Sessions(database, windows, notes, queue));
+  const chat = new Chat(
+    planner,
+    new ModelClient(transport),
+    fleet,
+    new Sessions(database, windows, notes, queue),
+  );
   const archive = new Archive(database, windows, log);
   const files = await ConversationFiles.open({
     database,
@@ -82,12 +96,23 @@ export async function startCore(
   const stopping = new AbortController();
 
   const app = await buildServer(log, registry, version);
+  await useCors(app, config.cors);
   healthRoutes(app, version, {
     database: () => healthOfDatabase(database),
     redis: () => healthOfRedis(redis),
+    models: () => healthOfModels(fleet),
   });
-  chatRoutes(app, { chat, models: window.models, turnMs: timeouts.turn, stopping: stopping.signal });
-  tokenRoutes(app, planner);
+  const bodyLimitBytes = Math.max(config.upload_limit, leastBodyLimitBytes);
+  chatRoutes(app, { chat, bodyLimitBytes, turnMs: timeouts.turn, stopping: stopping.signal });
+  modelRoutes(app, window, new ServedModels(transport));
+  passthroughRoutes(app, {
+    transport,
+    fleet,
+    defaultModel: window.defaultModel,
+    bodyLimitBytes,
+    turnMs: timeouts.turn,
+  });
+  tokenRoutes(app, planner, bodyLimitBytes);
   sessionRoutes(app, archive, files);
   await fileRoutes(app, files);
   await app.ready();
@@ -131,6 +156,12 @@ function healthOfRedis({ statistics }: RedisPool): HealthOfPart {
   const { state, readyConnections } = statistics;
   const works = state === 'closed' && readyConnections > 0;
   return { status: works ? 'ok' : 'degraded', breaker: state, connections: readyConnections };
+}
+
+function healthOfModels(fleet: ModelFleet): HealthOfPart {
+  const models = fleet.health();
+  const degraded = Object.values(models).some(({ status }) => status === 'degraded');
+  return { status: degraded ? 'degraded' : 'ok', models };
 }
 
 function healthOfDatabase({ schema }: Database): HealthOfPart {

@@ -5,7 +5,15 @@ import type { FinishedAnswer } from './turn.ts';
 interface Delta {
   readonly content?: unknown;
   readonly tool_calls?: unknown;
+  readonly reasoning?: unknown;
+  readonly reasoning_content?: unknown;
+  readonly refusal?: unknown;
+  readonly annotations?: unknown;
 }
+
+/** What an answer may have beside its text, as it streams: pieces of text. */
+const spokenFields = ['reasoning', 'reasoning_content', 'refusal'] as const;
+type SpokenField = (typeof spokenFields)[number];
 
 interface Choice {
   readonly index?: unknown;
@@ -38,6 +46,8 @@ interface ToolCall {
 export class Answer {
   #text = '';
   readonly #toolCalls: ToolCall[] = [];
+  readonly #spoken: Partial<Record<SpokenField, string>> = {};
+  readonly #annotations: unknown[] = [];
   finishReason: string | undefined;
   usage: Completion['usage'];
 
@@ -48,7 +58,14 @@ export class Answer {
     if (choice === undefined) return '';
     if (typeof choice.finish_reason === 'string') this.finishReason = choice.finish_reason;
     for (const call of toolCallsOf(choice.delta)) this.#addToolCall(call);
-    const text = choice.delta?.content;
+    const { delta } = choice;
+    if (delta === undefined || delta === null) return '';
+    for (const field of spokenFields) {
+      const said = delta[field];
+      if (typeof said === 'string' && said !== '') this.#spoken[field] = (this.#spoken[field] ?? '') + said;
+    }
+    if (Array.isArray(delta.annotations)) this.#annotations.push(...delta.annotations);
+    const text = delta.content;
     if (typeof text !== 'string') return '';
     this.#text += text;
     return text;
@@ -60,11 +77,14 @@ export class Answer {
 
   /** The whole message, as it is stored. */
   get message(): Message {
-    if (this.#toolCalls.length === 0) return { role: 'assistant', content: this.#text };
+    const calls = this.#toolCalls.filter((call) => call !== undefined);
+    const onlyCalls = this.#text === '' && (calls.length > 0 || this.#spoken.refusal !== undefined);
     return {
       role: 'assistant',
-      content: this.#text === '' ? null : this.#text,
-      tool_calls: this.#toolCalls.filter((call) => call !== undefined),
+      content: onlyCalls ? null : this.#text,
+      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+      ...this.#spoken,
+      ...(this.#annotations.length > 0 ? { annotations: this.#annotations } : {}),
     };
   }
 
@@ -93,12 +113,19 @@ export function finishedAnswer(completion: Completion): FinishedAnswer {
   if (typeof choice?.message !== 'object' || choice.message === null) {
     throw new CoreError('model_interrupted', 'the model answered without a message');
   }
-  const { content, tool_calls } = choice.message;
+  const { content, tool_calls, annotations } = choice.message;
+  const calls = Array.isArray(tool_calls) && tool_calls.length > 0 ? { tool_calls } : {};
+  const spoken = spokenFields
+    .map((field) => [field, choice.message?.[field]] as const)
+    .filter(([, said]) => typeof said === 'string' && said !== '');
+  const mayBeSilent = 'tool_calls' in calls || spoken.some(([field]) => field === 'refusal');
   return {
     message: {
       role: 'assistant',
-      content: content ?? (tool_calls === undefined ? '' : null),
-      ...(tool_calls === undefined || tool_calls === null ? {} : { tool_calls }),
+      content: content ?? (mayBeSilent ? null : ''),
+      ...calls,
+      ...Object.fromEntries(spoken),
+      ...(Array.isArray(annotations) && annotations.length > 0 ? { annotations } : {}),
     },
     finishReason: typeof choice.finish_reason === 'string' ? choice.finish_reason : undefined,
     usage: completion.usage,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CoreError } from '../errors.ts';
 import type { ModelClient } from '../llm/client.ts';
+import { ModelFailure } from '../llm/failures.ts';
+import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
 import { Answer, type Completion, finishedAnswer } from './answer.ts';
 import type { Plan, Planner } from './planner.ts';
@@ -25,17 +27,25 @@ export interface Answered<Body> {
   readonly context: ContextRecord | undefined;
 }
 
-type Opened = { readonly turn: TurnRecord; readonly plan: Plan } | { readonly replay: Completion };
+type Opened = { readonly turn: TurnRecord } | { readonly replay: Completion };
+
+/** What a model answered, or began to. */
+interface Begun<Answer> {
+  readonly plan: Plan;
+  readonly answer: Answer;
+}
 
 /** Answers chat requests: remembers, plans, asks the model, and keeps what was said. */
 export class Chat {
   readonly #planner: Planner;
   readonly #model: ModelClient;
+  readonly #fleet: ModelFleet;
   readonly #sessions: Sessions;
 
-  constructor(planner: Planner, model: ModelClient, sessions: Sessions) {
+  constructor(planner: Planner, model: ModelClient, fleet: ModelFleet, sessions: Sessions) {
     this.#planner = planner;
     this.#model = model;
+    this.#fleet = fleet;
     this.#sessions = sessions;
   }
 
@@ -48,10 +58,14 @@ export class Chat {
   async complete(call: ChatCall, signal: AbortSignal): Promise<Answered<Completion>> {
     const opened = await this.#open(call, signal);
     if ('replay' in opened) return { body: opened.replay, context: undefined };
-    const { turn, plan } = opened;
+    const { turn } = opened;
     try {
-      const asked = toModelRequest(call.request, plan.model, plan);
-      const completion = (await this.#model.complete(asked, signal)) as Completion;
+      const { plan, answer: completion } = await this.#ask(
+        call,
+        turn,
+        signal,
+        async (body) => (await this.#model.complete(body, signal)) as Completion,
+      );
       const answer = finishedAnswer(completion);
       plan.learn(answer.usage?.prompt_tokens);
       await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
@@ -71,10 +85,18 @@ export class Chat {
   async stream(call: ChatCall, signal: AbortSignal): Promise<Answered<AsyncGenerator<string, void, void>>> {
     const opened = await this.#open(call, signal);
     if ('replay' in opened) return { body: replayed(opened.replay), context: undefined };
-    const { turn, plan } = opened;
+    const { turn } = opened;
     try {
-      const events = await this.#model.stream(toModelRequest(call.request, plan.model, plan), signal);
-      const body = relay(events, turn, plan, call.request.stream_options?.include_usage === true, signal);
+      const { plan, answer: events } = await this.#ask(call, turn, signal, (body) =>
+        this.#model.stream(body, signal),
+      );
+      const body = relay(
+        this.#watched(events, plan.model),
+        turn,
+        plan,
+        call.request.stream_options?.include_usage === true,
+        signal,
+      );
       return { body, context: plan.context };
     } catch (error) {
       await turn.interrupt('');
@@ -85,8 +107,7 @@ export class Chat {
   async #open(call: ChatCall, signal: AbortSignal): Promise<Opened> {
     const { request } = call;
     if (call.session === undefined) {
-      const turn = unrecorded(statelessTurn(request.messages));
-      return { turn, plan: await this.#plan(call, turn, signal) };
+      return { turn: unrecorded(statelessTurn(request.messages)) };
     }
     if (request.n !== undefined && request.n !== null && request.n !== 1) {
       throw new CoreError(
@@ -110,20 +131,42 @@ export class Chat {
       signal,
     );
     if ('answered' in opened) return { replay: toCompletion(opened.answered, opened.model ?? model) };
-    const turn = opened.record;
-    try {
-      return { turn, plan: await this.#plan(call, turn, signal) };
-    } catch (error) {
-      await turn.interrupt('');
-      throw error;
-    }
+    return { turn: opened.record };
   }
 
-  async #plan({ request, caller }: ChatCall, turn: TurnRecord, signal: AbortSignal): Promise<Plan> {
-    const model = this.#planner.modelOf(request);
-    const plan = await this.#planner.plan(request, model, turn, caller, signal);
-    turn.planned(plan, model);
-    return plan;
+  /** Plans a turn for its model and asks; while that one fails, for each of its fallbacks in turn. */
+  async #ask<Answer>(
+    { request, caller }: ChatCall,
+    turn: TurnRecord,
+    signal: AbortSignal,
+    send: (body: object) => Promise<Answer>,
+  ): Promise<Begun<Answer>> {
+    let failure: unknown;
+    for (const model of this.#fleet.candidates(this.#planner.modelOf(request))) {
+      try {
+        const plan = await this.#planner.plan(request, model, turn, caller, signal);
+        turn.planned(plan, model);
+        const answer = await this.#fleet.ask(model, signal, () => send(toModelRequest(request, model, plan)));
+        return { plan, answer };
+      } catch (error) {
+        // The first failure says more than that of a fallback, whose window may be too small.
+        failure ??= error;
+        if (signal.aborted || !mayFallBack(failure)) throw error;
+      }
+    }
+    throw failure;
+  }
+
+  async *#watched(
+    events: AsyncGenerator<string[], void, void>,
+    model: string,
+  ): AsyncGenerator<string[], void, void> {
+    try {
+      yield* events;
+    } catch (error) {
+      this.#fleet.failed(model, error);
+      throw error;
+    }
   }
 }
 
@@ -187,7 +230,9 @@ function parseChunk(data: string): Completion {
   }
   if (chunk.error !== undefined && chunk.error !== null) {
     const { message = String(chunk.error) } = chunk.error as { message?: string };
-    throw new CoreError('model_interrupted', `the model broke off its answer: ${message}`);
+    throw new ModelFailure('model_interrupted', `the model broke off its answer: ${message}`, {
+      countsAgainstModel: true,
+    });
   }
   return chunk;
 }

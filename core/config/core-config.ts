@@ -39,6 +39,19 @@ const timeouts = z.strictObject({
   drain: duration.default(30_000),
 });
 
+/** Which web pages may call the core from a browser. */
+const cors = z.strictObject({
+  /** `*`, or origins such as https://app.example. */
+  origins: z
+    .array(
+      z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, { error: 'an origin such as https://app.example, or *' }),
+      { error: 'a list of origins' },
+    )
+    .min(1),
+  /** How long a browser may remember the answer to its preflight request. */
+  max_age: duration.default(600_000),
+});
+
 /** core.yaml: the core service. Sizes come out in bytes, durations in milliseconds. */
 const coreConfigSchema = z
   .strictObject({
@@ -49,6 +62,7 @@ const coreConfigSchema = z
     upload_limit: size.default(50 * 1024 * 1024),
     outbound: socketAddress,
     models: z.strictObject({ file: path, service: serviceName.default('ai-stack') }),
+    cors: cors.optional(),
     timeouts: timeouts.prefault({}),
   })
   .refine((config) => config.redis.url.kind !== 'cluster' || config.redis.databases.chat === 0, {

@@ -10,21 +10,22 @@ import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface ChatRoutesOptions {
   readonly chat: Chat;
-  readonly models: readonly string[];
+  /** Bodies may have images in them. */
+  readonly bodyLimitBytes: number;
   /** A whole turn may take this long. */
   readonly turnMs: number;
   /** Aborted when running turns have to end: the service stops. */
   readonly stopping: AbortSignal;
 }
 
-/** `POST /v1/chat/completions` and `GET /v1/models`, as OpenAI clients expect them. */
+/** `POST /v1/chat/completions`, as OpenAI clients expect it. */
 export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions): void {
   const app = server.withTypeProvider<ZodTypes>();
-  const created = Math.floor(Date.now() / 1000);
 
   app.post(
     '/v1/chat/completions',
     {
+      bodyLimit: options.bodyLimitBytes,
       schema: {
         tags: ['chat'],
         summary: 'Answer a conversation',
@@ -61,41 +62,6 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
       } finally {
         ended.clear();
       }
-    },
-  );
-
-  const modelSchema = z.object({
-    id: z.string(),
-    object: z.literal('model'),
-    created: z.int(),
-    owned_by: z.string(),
-  });
-  const toModel = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'countersign' });
-
-  app.get(
-    '/v1/models',
-    {
-      schema: {
-        tags: ['chat'],
-        summary: 'The models that llm_models.yaml names',
-        response: { 200: z.object({ object: z.literal('list'), data: z.array(modelSchema) }) },
-      },
-    },
-    async () => ({ object: 'list' as const, data: options.models.map(toModel) }),
-  );
-  app.get(
-    '/v1/models/:model',
-    {
-      schema: {
-        tags: ['chat'],
-        summary: 'One model',
-        params: z.object({ model: z.string() }),
-        response: { 200: modelSchema, ...errorAnswers },
-      },
-    },
-    async ({ params: { model } }) => {
-      if (options.models.includes(model)) return toModel(model);
-      throw new CoreError('not_found', `no model ${model}; there are ${options.models.join(', ')}`);
     },
   );
 }

@@ -9,11 +9,12 @@ import { errorAnswers, type ZodTypes } from './schemas.ts';
 const countMs = 30_000;
 
 /** `POST /v1/tokens/count`: how large a chat request is, without asking the model. */
-export function tokenRoutes(server: FastifyInstance, planner: Planner): void {
+export function tokenRoutes(server: FastifyInstance, planner: Planner, bodyLimitBytes: number): void {
   const app = server.withTypeProvider<ZodTypes>();
   app.post(
     '/v1/tokens/count',
     {
+      bodyLimit: bodyLimitBytes,
       schema: {
         tags: ['chat'],
         summary: 'Count the tokens of a chat request',

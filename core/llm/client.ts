@@ -55,6 +55,8 @@ export class ModelClient {
     } finally {
       body.destroy();
     }
-    throw new ModelFailure('model_interrupted', `${this.#transport.service} ended its answer half-way`);
+    throw new ModelFailure('model_interrupted', `${this.#transport.service} ended its answer half-way`, {
+      countsAgainstModel: true,
+    });
   }
 }

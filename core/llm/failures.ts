@@ -21,16 +21,23 @@ export class ModelRefusal extends Error {
 export class ModelFailure extends CoreError {
   /** True when the same call may succeed in a moment: no byte of an answer has come. */
   readonly retryable: boolean;
+  /** True when the model itself did not do well, rather than the way to it. */
+  readonly countsAgainstModel: boolean;
   readonly retryAfterMs: number | undefined;
 
   constructor(
     code: CoreErrorCode,
     message: string,
-    options: ErrorOptions & { retryable?: boolean; retryAfterMs?: number | undefined } = {},
+    options: ErrorOptions & {
+      retryable?: boolean;
+      countsAgainstModel?: boolean;
+      retryAfterMs?: number | undefined;
+    } = {},
   ) {
     super(code, message, options);
     this.name = 'ModelFailure';
     this.retryable = options.retryable ?? false;
+    this.countsAgainstModel = options.countsAgainstModel ?? this.retryable;
     this.retryAfterMs = options.retryAfterMs;
   }
 }

@@ -110,6 +110,7 @@ export class ModelTransport {
     ) {
       return new ModelFailure('model_timeout', `${this.service} did not answer within the configured time`, {
         cause: error,
+        countsAgainstModel: true,
       });
     }
     if (code === 'ECONNREFUSED') {
@@ -122,6 +123,7 @@ export class ModelTransport {
     return new ModelFailure(broken, `the call to ${this.service} failed: ${message}`, {
       cause: error,
       retryable: broken === 'model_unavailable',
+      countsAgainstModel: true,
     });
   }
 

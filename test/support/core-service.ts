@@ -39,6 +39,7 @@ export interface TestCoreOptions {
   readonly timeouts?: Partial<CoreTimeouts>;
   /** Default: the model server of the test. */
   readonly outboundPort?: number;
+  readonly cors?: CoreConfig['cors'];
   /** Default: those of {@link modelsFile}. */
   readonly models?: LlmModels;
   /** Called before the start, with the path of the database that does not exist yet. */
@@ -57,6 +58,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
     upload_limit: 1024 * 1024,
     outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
     models: { file: modelsFile, service: 'ai-stack' },
+    ...(options.cors && { cors: options.cors }),
     timeouts: { ...testTimeouts, ...options.timeouts },
   };
   options.prepare?.(config.sqlite);

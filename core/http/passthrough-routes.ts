@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import * as z from 'zod';
+import type { ModelFleet } from '../llm/model-fleet.ts';
+import type { ModelTransport } from '../llm/transport.ts';
+import { errorAnswers, type ZodTypes } from './schemas.ts';
+
+export interface PassthroughOptions {
+  readonly transport: ModelTransport;
+  readonly fleet: ModelFleet;
+  readonly defaultModel: string;
+  readonly bodyLimitBytes: number;
+  /** A whole call may take this long. */
+  readonly turnMs: number;
+}
+
+/** Routes that go to the model server as they are: no session, no window; retries as everywhere, no fallbacks. */
+export function passthroughRoutes(server: FastifyInstance, options: PassthroughOptions): void {
+  const app = server.withTypeProvider<ZodTypes>();
+  for (const [path, summary] of [
+    ['/v1/embeddings', 'Embeddings, passed through to the model server'],
+    ['/v1/completions', 'Completions of a text, passed through to the model server'],
+  ] as const) {
+    app.post(
+      path,
+      {
+        bodyLimit: options.bodyLimitBytes,
+        schema: {
+          tags: ['chat'],
+          summary,
+          body: z.looseObject({ model: z.string().min(1).max(256).optional() }),
+          response: { 200: z.unknown(), ...errorAnswers },
+        },
+      },
+      async ({ body }, reply) => {
+        const model = body.model ?? options.defaultModel;
+        const signal = AbortSignal.any([hangUpOf(reply), AbortSignal.timeout(options.turnMs)]);
+        const call = { method: 'POST', path, body: JSON.stringify({ ...body, model }), signal } as const;
+        const answer = await options.fleet.ask(model, signal, () => options.transport.send(call));
+        const type = answer.headers['content-type'];
+        return reply.type(typeof type === 'string' ? type : 'application/json').send(answer.body);
+      },
+    );
+  }
+}
+
+/** Aborted when the client hangs up before its answer has gone out. */
+function hangUpOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
