@@ -4,6 +4,7 @@ import { ZodError } from 'zod';
 import { ignoreOtherSignals } from '../../config/signals.ts';
 import { duration } from '../../config/units.ts';
 import { fromOption, localAdmin } from '../fleet-reader/from.ts';
+import { ownExecutable } from '../guard/executable.ts';
 import { loadGatedReport } from '../guard/gated-report.ts';
 import { Guard } from '../guard/guard.ts';
 import { type GuardConfig, guardConfigSchema, loadGuardConfig } from '../guard/guard-config.ts';
@@ -42,8 +43,9 @@ export function guardCommand(): Command {
     .option('--json', 'print the findings of --once as JSON')
     .addHelpText(
       'after',
-      '\nRolls back when more than 5 % of at least 100 calls within five minutes fail that were allowed and seen before\n' +
-        'the swap, and not those of a single caller. --once takes the URLs of admin listeners with --from.',
+      '\nSwaps back when calls are refused that were allowed and seen before the swap: by another authorization.yaml than the\n' +
+        'gated one, all calls of several callers for ten seconds, or more than 5 % of at least 100 within five minutes.\n' +
+        '--once takes the URLs of admin listeners with --from.',
     )
     .action(async (options: Options) => {
       if (options.once) await once(options);
@@ -103,7 +105,13 @@ async function watch(config: GuardConfig): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const { logger, end } = openLog({ service: 'guard' });
   try {
-    const guard = await Guard.open({ config, logger, host: hostname(), signal: stop.signal });
+    const guard = await Guard.open({
+      config,
+      logger,
+      host: hostname(),
+      signal: stop.signal,
+      executable: ownExecutable(),
+    });
     await guard.run();
   } finally {
     await end();

@@ -1,4 +1,4 @@
-import type { Judgement } from './rule.ts';
+import { breaking, findingText, type Judgement } from './rule.ts';
 
 /** What the guard remembers over its own restarts. Times are milliseconds since the epoch. */
 export interface GuardState {
@@ -25,6 +25,8 @@ export interface Look {
   /** Whether the enforcing service runs or ought to: started, starting, or failed. */
   readonly enforcingWanted: boolean;
   readonly gate: string;
+  /** Whether the matrix in force is another than the gated one. */
+  readonly ungated: boolean;
   readonly judgement: Judgement;
   /** Unproven failures of calls that look like ones that were seen. */
   readonly unproven: number;
@@ -50,6 +52,7 @@ export type AlarmKind =
   | 'rollback-failed'
   | 'failing'
   | 'single-caller'
+  | 'ungated-matrix'
   | 'unproven-failures'
   | 'metrics-missing'
   | 'sidecar-stopped'
@@ -118,23 +121,26 @@ function unwell(state: GuardState, swap: Swap, look: Look, nowMs: number, settin
 }
 
 function well(state: GuardState, swap: Swap, look: Look, nowMs: number, settings: Settings): Decision {
-  const { kind, calls, failures, worst } = look.judgement;
+  const { kind, calls } = look.judgement;
+  const baking = nowMs - swap.sinceMs < settings.bakeMs;
   const alarms: Alarm[] = [];
   if (look.unproven > 0 && look.unproven > 0.05 * (calls + look.unproven) && calls + look.unproven >= 100) {
-    const text = `${look.unproven} calls like ones that were seen failed without proof of who made them: a stranger's, or keys that do not fit; see /denials`;
+    const text = `${look.unproven} calls like ones that were seen failed without proof of who made them: a stranger's, or keys that do not fit; see /denials and countersign keys status`;
     alarms.push({ kind: 'unproven-failures', text });
   }
-  const share = `${failures} of ${calls} calls within five minutes failed (${((100 * failures) / Math.max(1, calls)).toFixed(1)} %)`;
-  if (kind === 'single-caller') {
-    const text = `${share}, but those of ${worst} alone make it so: no reason to roll back`;
-    alarms.push({ kind: 'single-caller', text });
-  }
-  if (kind === 'failing') {
-    if (nowMs - swap.sinceMs < settings.bakeMs) {
-      const decision = rollback(state, `${share}, most of them of ${worst}`, nowMs);
+  if (look.ungated && baking)
+    alarms.push({
+      kind: 'ungated-matrix',
+      text: 'the authorization.yaml in force is not the one that the gate file is for; report again with --gate, and run phase 2 again',
+    });
+  const text = findingText(look.judgement);
+  if (kind === 'single-caller') alarms.push({ kind, text });
+  if (breaking.has(kind)) {
+    if (baking) {
+      const decision = rollback(state, text, nowMs);
       return { ...decision, alarms: [...alarms, ...decision.alarms] };
     }
-    alarms.push({ kind: 'failing', text: `${share}; the bake window is over, so nothing is rolled back` });
+    alarms.push({ kind: 'failing', text: `${text}; the bake window is over, so nothing is swapped back` });
   }
   return { state, alarms, act: undefined };
 }

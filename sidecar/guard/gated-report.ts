@@ -4,6 +4,8 @@ import { ConfigError } from '../../config/load.ts';
 
 /** The part of a gate file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */
 const schema = z.object({
+  /** SHA-256 of the authorization.yaml that was reported on, hex. */
+  matrix: z.string(),
   seen: z.array(z.object({ caller: z.string(), callee: z.string(), method: z.string(), path: z.string() })),
   skew: z
     .array(
@@ -21,11 +23,14 @@ const schema = z.object({
 export class GatedReport {
   readonly #seen: ReadonlySet<string>;
   readonly #skew: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
+  /** The hash of the matrix that may be enforced. */
+  readonly matrix: string;
   /** Tells one swap from the next. */
   readonly id: string;
 
   constructor(report: z.input<typeof schema>, id: string) {
-    const { seen, skew } = schema.parse(report);
+    const { matrix, seen, skew } = schema.parse(report);
+    this.matrix = matrix;
     this.id = id;
     this.#seen = new Set(seen.map(({ caller, callee, method, path }) => key(caller, callee, method, path)));
     this.#skew = new Map(

@@ -40,8 +40,8 @@ export const guardConfigSchema = z.strictObject({
   state: z.string().min(1).default('/var/lib/countersign-guard'),
   bake: duration.default(24 * 3_600_000),
   poll: duration
-    .refine((ms) => ms >= 100 && ms <= 60_000, { error: 'a duration from 100ms to 60s' })
-    .default(5_000),
+    .refine((ms) => ms >= 100 && ms <= 5_000, { error: 'a duration from 100ms to 5s' })
+    .default(2_000),
   ready_within: duration.default(60_000),
   /** A file for Prometheus's textfile collector. */
   metrics: z.string().min(1).optional(),

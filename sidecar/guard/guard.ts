@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { Alarms } from './alarms.ts';
 import { run, runAll } from './commands.ts';
 import { type Alarm, type Decision, decide, freshState, type GuardState, isWell } from './decide.ts';
+import { type Executable, wasReplaced } from './executable.ts';
 import { type GatedReport, loadGatedReport } from './gated-report.ts';
 import type { GuardConfig } from './guard-config.ts';
 import { type Reading, readSidecar } from './reading.ts';
@@ -20,6 +21,8 @@ export interface GuardOptions {
   /** Names this host in what the webhook gets. */
   readonly host: string;
   readonly signal: AbortSignal;
+  /** What this process runs; undefined where a restart would start the same program anyway. */
+  readonly executable?: Executable | undefined;
 }
 
 /** Watches the local sidecar until told to stop: looks, decides, acts. No fault of what it watches ends it. */
@@ -32,12 +35,14 @@ export class Guard {
   readonly #watch: Watch;
   #state: GuardState;
   #report: GatedReport;
+  readonly #executable: Executable | undefined;
   #misses = 0;
   #restartedAtMs = Number.NEGATIVE_INFINITY;
   #rolledBackAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: GuardOptions, report: GatedReport, file: StateFile, state: GuardState) {
-    const { config, logger, host, signal } = options;
+    const { config, logger, host, signal, executable } = options;
+    this.#executable = executable;
     this.#config = config;
     this.#logger = logger;
     this.#signal = signal;
@@ -61,7 +66,7 @@ export class Guard {
     return new Guard(options, report, file, state ?? freshState);
   }
 
-  /** Resolves when the signal is aborted and the last alarm is out. */
+  /** Resolves when the signal is aborted, or this program was replaced, and the last alarm is out. */
   async run(): Promise<void> {
     const { admin, bake, poll } = this.#config;
     this.#logger.info(
@@ -69,6 +74,13 @@ export class Guard {
       'watching the local sidecar',
     );
     while (!this.#signal.aborted) {
+      if (await wasReplaced(this.#executable)) {
+        this.#logger.info(
+          { event: 'replaced' },
+          'this program was replaced: ending, so that the current one starts',
+        );
+        break;
+      }
       try {
         await this.#look();
       } catch (err) {
@@ -93,6 +105,7 @@ export class Guard {
       metrics,
       enforcingWanted: wantedStates.has(active.stdout),
       gate: this.#report.id,
+      ungated: reading.status !== undefined && reading.status.matrix !== this.#report.matrix,
       judgement: this.#watch.judgement,
       unproven: this.#watch.unproven,
       misses: this.#misses,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatedReport } from './gated-report.ts';
 import { readSidecar } from './reading.ts';
-import type { Judgement } from './rule.ts';
+import { breaking, findingText, type Judgement } from './rule.ts';
 import { Watch } from './watch.ts';
 
 /** How often a sidecar is looked at. */
@@ -31,7 +31,7 @@ async function watchOne(from: string, report: GatedReport, forMs: number): Promi
     const reading = await readSidecar(from);
     watch.add(reading, report, performance.now(), Date.now());
     const { judgement } = watch;
-    if (judgement.kind === 'failing') return { from, ok: false, text: sentence(judgement), judgement };
+    if (breaking.has(judgement.kind)) return { from, ok: false, text: findingText(judgement), judgement };
     const leftMs = endMs - performance.now();
     if (leftMs <= 0) {
       const { status, allowed } = reading;
@@ -45,16 +45,8 @@ async function watchOne(from: string, report: GatedReport, forMs: number): Promi
               : allowed === undefined
                 ? '/metrics is missing'
                 : undefined;
-      return { from, ok: fault === undefined, text: fault ?? sentence(judgement), judgement };
+      return { from, ok: fault === undefined, text: fault ?? findingText(judgement), judgement };
     }
     await sleep(Math.min(pauseMs, leftMs));
   }
-}
-
-function sentence({ kind, calls, failures, worst }: Judgement): string {
-  const found = `${failures} of ${calls} calls failed`;
-  if (kind === 'failing') return `${found}, most of them of ${worst}: more than 5 %`;
-  if (kind === 'single-caller')
-    return `${found}, those of ${worst} alone make it more than 5 %: no reason to roll back`;
-  return kind === 'too-few' ? `${found}: fewer than 100 say nothing` : found;
 }

@@ -11,7 +11,12 @@ import { counts, type Failure, type LiveSkew, lateCallCounts, resemblesSeen } fr
 import type { Counters } from './window.ts';
 
 const timeoutMs = 3_000;
-const statusSchema = z.object({ phase: z.enum(['logging', 'enforcing']), ready: z.boolean() });
+const statusSchema = z.object({
+  phase: z.enum(['logging', 'enforcing']),
+  ready: z.boolean(),
+  /** Hash of the matrix in force. */
+  matrix: z.string(),
+});
 const sample = /^countersign_requests_total\{([^}]*)\} (\d+(?:\.\d+)?(?:e\+?\d+)?)$/gm;
 const label = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
@@ -62,7 +67,7 @@ export function allowedByPeer(text: string): Map<string, number> | undefined {
 }
 
 /** The counters of a reading that the rule looks at. */
-export function countersOf({ allowed, observed }: Reading, report: GatedReport): Counters {
+export function countersOf({ status, allowed, observed }: Reading, report: GatedReport): Counters {
   const failed = new Map<string, { caller: string; count: number }>();
   let unproven = 0;
   for (const row of observed?.observations ?? []) {
@@ -73,7 +78,8 @@ export function countersOf({ allowed, observed }: Reading, report: GatedReport):
       failed.set(key, { caller: row.caller as string, count: row.count + (failed.get(key)?.count ?? 0) });
     } else if (resemblesSeen(failure, report)) unproven += row.count;
   }
-  return { allowed: allowed ?? new Map(), failed, unproven };
+  const ungated = status !== undefined && status.matrix !== report.matrix;
+  return { allowed: allowed ?? new Map(), failed, unproven, ungated };
 }
 
 /** A call outside the time window that counts. */

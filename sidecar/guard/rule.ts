@@ -5,6 +5,13 @@ import type { GatedReport } from './gated-report.ts';
 export const failureShare = 0.05;
 /** Fewer calls than this say nothing. */
 export const fewestCalls = 100;
+/** Refusals of one caller under another matrix than the gated one: fewer say nothing. */
+export const fewestUngatedRefusals = 10;
+/** Failures that a total refusal takes, and those of the second caller among them. */
+export const fewestInTotalRefusal = 20;
+export const fewestOfSecondCaller = 5;
+/** A total refusal is found in this time. */
+export const totalRefusalMs = 10_000;
 /** How far back calls and failures are looked at. */
 export const windowMs = 5 * 60_000;
 /** Seconds of measured skew from which a clock explains a call outside the window of 300 s. */
@@ -78,20 +85,74 @@ export interface CallerTotals {
   readonly failed: number;
 }
 
+/** What a window counted, by caller. */
+export interface Counted {
+  /** In five minutes. */
+  readonly all: ReadonlyMap<string, CallerTotals>;
+  /** In the last ten seconds. */
+  readonly recent: ReadonlyMap<string, CallerTotals>;
+  /** In five minutes, while another matrix than the gated one was in force. */
+  readonly ungated: ReadonlyMap<string, CallerTotals>;
+}
+
 export interface Judgement {
   /**
-   * `failing`: enforcing breaks calls of several callers. `single-caller`: without the worst caller all is well.
-   * `too-few`: fewer than 100 calls.
+   * `ungated-refusals`: another matrix than the gated one refuses what the gated one allowed. `total-refusal`: for ten
+   * seconds nothing but refusals, of several callers. `failing`: enforcing breaks calls of several callers.
+   * `single-caller`: without the worst caller all is well. `too-few`: fewer than 100 calls.
    */
-  readonly kind: 'well' | 'too-few' | 'single-caller' | 'failing';
+  readonly kind: 'well' | 'too-few' | 'single-caller' | 'failing' | 'total-refusal' | 'ungated-refusals';
   readonly calls: number;
   readonly failures: number;
   /** The caller with the most failures. */
   readonly worst: string | undefined;
 }
 
-/** The guard's rule: failures above 5 % of at least 100 calls, and not of a single caller. */
-export function judge(totals: ReadonlyMap<string, CallerTotals>): Judgement {
+/** The findings for which the guard swaps back. None can be made by strangers, or by one caller that proves itself. */
+export const breaking: ReadonlySet<Judgement['kind']> = new Set([
+  'failing',
+  'total-refusal',
+  'ungated-refusals',
+]);
+
+/** The guard's rule: the strongest evidence first. */
+export function judge(counted: Counted): Judgement {
+  return ungatedRefusals(counted.ungated) ?? totalRefusal(counted.recent) ?? share(counted.all);
+}
+
+/**
+ * A caller cannot change the matrix. One whose calls were allowed and seen by the gated matrix, and are refused under
+ * another, is evidence even if it is the only one.
+ */
+function ungatedRefusals(totals: ReadonlyMap<string, CallerTotals>): Judgement | undefined {
+  for (const [caller, { allowed, failed }] of totals)
+    if (failed >= fewestUngatedRefusals && failed > failureShare * (allowed + failed))
+      return { kind: 'ungated-refusals', calls: allowed + failed, failures: failed, worst: caller };
+  return undefined;
+}
+
+/** Nothing but refusals, and not those of one caller alone. */
+function totalRefusal(totals: ReadonlyMap<string, CallerTotals>): Judgement | undefined {
+  const { calls, failures, worst } = sum(totals);
+  const refused = [...totals.values()].filter(({ failed }) => failed >= fewestOfSecondCaller);
+  if (failures < calls || failures < fewestInTotalRefusal || refused.length < 2) return undefined;
+  return { kind: 'total-refusal', calls, failures, worst };
+}
+
+/** Failures above 5 % of at least 100 calls, and not of a single caller. */
+function share(totals: ReadonlyMap<string, CallerTotals>): Judgement {
+  const found = sum(totals);
+  const { calls, failures, worst } = found;
+  if (calls < fewestCalls) return { kind: 'too-few', ...found };
+  if (failures <= failureShare * calls) return { kind: 'well', ...found };
+  // Anyone who holds one caller's key could otherwise switch enforcement off for all.
+  const rest = totals.get(worst as string) as CallerTotals;
+  const restCalls = calls - rest.allowed - rest.failed;
+  const restFailures = failures - rest.failed;
+  return { kind: restFailures > failureShare * restCalls ? 'failing' : 'single-caller', ...found };
+}
+
+function sum(totals: ReadonlyMap<string, CallerTotals>): Omit<Judgement, 'kind'> {
   let calls = 0;
   let failures = 0;
   let worst: string | undefined;
@@ -101,12 +162,25 @@ export function judge(totals: ReadonlyMap<string, CallerTotals>): Judgement {
     failures += failed;
     if (failed > worstFailures) [worst, worstFailures] = [caller, failed];
   }
-  const found = { calls, failures, worst };
-  if (calls < fewestCalls) return { kind: 'too-few', ...found };
-  if (failures <= failureShare * calls) return { kind: 'well', ...found };
-  // Whoever holds one caller's key could else switch enforcement off for all.
-  const rest = totals.get(worst as string) as CallerTotals;
-  const restCalls = calls - rest.allowed - rest.failed;
-  const restFailures = failures - rest.failed;
-  return { kind: restFailures > failureShare * restCalls ? 'failing' : 'single-caller', ...found };
+  return { calls, failures, worst };
+}
+
+/** A finding in words. */
+export function findingText({ kind, calls, failures, worst }: Judgement): string {
+  const percent = ((100 * failures) / Math.max(1, calls)).toFixed(1);
+  const found = `${failures} of ${calls} calls within five minutes failed (${percent} %)`;
+  switch (kind) {
+    case 'ungated-refusals':
+      return `${failures} of ${calls} calls of ${worst} were refused that were allowed and seen before: the authorization.yaml in force is not the one that was reported on`;
+    case 'total-refusal':
+      return `all ${failures} calls of the last ten seconds failed, most of them of ${worst}`;
+    case 'failing':
+      return `${found}, most of them of ${worst}`;
+    case 'single-caller':
+      return `${found}, but those of ${worst} alone make it so: no reason to swap back`;
+    case 'too-few':
+      return `${failures} of ${calls} calls failed: fewer than 100 say nothing`;
+    case 'well':
+      return `${failures} of ${calls} calls failed`;
+  }
 }

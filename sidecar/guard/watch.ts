@@ -1,12 +1,13 @@
 import type { GatedReport } from './gated-report.ts';
 import { countersOf, lateCalls, type Reading } from './reading.ts';
-import { type Judgement, judge, windowMs } from './rule.ts';
+import { type Judgement, judge, totalRefusalMs, windowMs } from './rule.ts';
 import { Window } from './window.ts';
 
 /** Applies the guard's rule to one sidecar, reading by reading. */
 export class Watch {
   readonly #window = new Window();
   #sinceMs = Number.POSITIVE_INFINITY;
+  #steadyMs = 0;
 
   /**
    * @param steadyMs monotonic milliseconds
@@ -14,6 +15,7 @@ export class Watch {
    */
   add(reading: Reading, report: GatedReport, steadyMs: number, nowMs: number): void {
     this.#sinceMs = Math.min(this.#sinceMs, nowMs);
+    this.#steadyMs = steadyMs;
     // Half a reading would look as if the counters had begun anew.
     if (reading.allowed !== undefined && reading.observed !== undefined)
       this.#window.add(countersOf(reading, report), steadyMs);
@@ -27,7 +29,11 @@ export class Watch {
   }
 
   get judgement(): Judgement {
-    return judge(this.#window.totals());
+    return judge({
+      all: this.#window.totals(),
+      recent: this.#window.totals({ sinceMs: this.#steadyMs - totalRefusalMs }),
+      ungated: this.#window.totals({ ungated: true }),
+    });
   }
 
   /** Unproven failures that resemble calls that were seen. */

@@ -8,6 +8,8 @@ export interface Counters {
   readonly failed: ReadonlyMap<string, { readonly caller: string; readonly count: number }>;
   /** Unproven failures that resemble calls that were seen. */
   readonly unproven: number;
+  /** Whether another matrix than the gated one is in force. */
+  readonly ungated: boolean;
 }
 
 interface Step {
@@ -15,6 +17,15 @@ interface Step {
   readonly allowed: ReadonlyMap<string, number>;
   readonly failed: ReadonlyMap<string, number>;
   readonly unproven: number;
+  readonly ungated: boolean;
+}
+
+/** Which of what was counted. */
+export interface Selection {
+  /** Monotonic milliseconds; everything in the window unless told. */
+  readonly sinceMs?: number;
+  /** Only while another matrix than the gated one was in force. */
+  readonly ungated?: true;
 }
 
 /** What was counted in the last five minutes, from counters read now and then. Times are monotonic milliseconds. */
@@ -35,7 +46,8 @@ export class Window {
       const allowed = new Map<string, number>();
       for (const [caller, count] of counters.allowed)
         grow(allowed, caller, increase(count, last.allowed.get(caller)));
-      this.#steps.push({ atMs, allowed, failed, unproven: increase(counters.unproven, last.unproven) });
+      const unproven = increase(counters.unproven, last.unproven);
+      this.#steps.push({ atMs, allowed, failed, unproven, ungated: counters.ungated });
     }
     this.#forget(atMs);
   }
@@ -52,18 +64,20 @@ export class Window {
     this.#late.clear();
   }
 
-  totals(): Map<string, CallerTotals> {
+  totals({ sinceMs = Number.NEGATIVE_INFINITY, ungated }: Selection = {}): Map<string, CallerTotals> {
     const totals = new Map<string, { allowed: number; failed: number }>();
     const of = (caller: string) => {
       const known = totals.get(caller) ?? { allowed: 0, failed: 0 };
       totals.set(caller, known);
       return known;
     };
-    for (const { allowed, failed } of this.#steps) {
+    for (const { atMs, allowed, failed, ungated: wasUngated } of this.#steps) {
+      if (atMs < sinceMs || (ungated === true && !wasUngated)) continue;
       for (const [caller, count] of allowed) of(caller).allowed += count;
       for (const [caller, count] of failed) of(caller).failed += count;
     }
-    for (const { caller } of this.#late.values()) of(caller).failed += 1;
+    if (ungated !== true)
+      for (const { atMs, caller } of this.#late.values()) if (atMs >= sinceMs) of(caller).failed += 1;
     return totals;
   }
 

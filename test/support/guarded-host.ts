@@ -9,6 +9,7 @@ import { tempFolder } from './temp-folder.ts';
 
 /** The callers whose calls the gate file of `guardedHost` has seen. */
 export const callers = ['main-backend', 'ai-stack'];
+export const gatedMatrix = 'm';
 export const seen = callers.map((caller) => ({
   caller,
   callee: 'npu-worker',
@@ -19,10 +20,17 @@ export const seen = callers.map((caller) => ({
 /** A gate file, a real admin listener, and two services that are one file: there, the logging one serves. */
 export async function guardedHost(t: Test) {
   const dir = await tempFolder(t);
-  await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew: [] }));
+  await writeFile(
+    join(dir, 'go.json'),
+    JSON.stringify({ created: '2026-11-23T12:00:00Z', matrix: gatedMatrix, seen, skew: [] }),
+  );
   const swapped = join(dir, 'logging-serves');
-  const admin = await adminThatSaw(t, [], () => ({ phase: existsSync(swapped) ? 'logging' : 'enforcing' }));
-  return { dir, swapped, ...admin };
+  const inForce = { matrix: gatedMatrix };
+  const admin = await adminThatSaw(t, [], () => ({
+    phase: existsSync(swapped) ? 'logging' : 'enforcing',
+    ...inForce,
+  }));
+  return { dir, swapped, inForce, ...admin };
 }
 
 /** Steady traffic: repeats calls until the test ends. */

@@ -8,6 +8,7 @@ const look = (changes: Partial<Look> = {}): Look => ({
   metrics: true,
   enforcingWanted: true,
   gate: 'g1',
+  ungated: false,
   judgement: { kind: 'well', calls: 100, failures: 0, worst: undefined },
   unproven: 0,
   misses: 0,
@@ -56,6 +57,17 @@ t.test('attack: a single caller and strangers only alarm', async (t) => {
   const strangers = look({ unproven: 100_000 });
   t.equal(act(baking, strangers), undefined);
   t.strictSame(kinds(baking, strangers), ['unproven-failures']);
+});
+
+t.test('another matrix is an alarm; what it refuses rolls back', async (t) => {
+  t.strictSame(kinds(baking, look({ ungated: true })), ['ungated-matrix']);
+  t.equal(act(baking, look({ ungated: true })), undefined);
+  t.strictSame(kinds(baking, look({ ungated: true }), day), [], 'after the bake window matrices change');
+  for (const kind of ['ungated-refusals', 'total-refusal'] as const) {
+    const seen = look({ judgement: { kind, calls: 30, failures: 30, worst: 'a' } });
+    t.equal(act(baking, seen), 'rollback', kind);
+    t.strictSame(kinds(baking, seen, day), ['failing'], kind);
+  }
 });
 
 t.test('missing metrics restart the same binary after three looks, and never roll back', async (t) => {

@@ -1,18 +1,25 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { Executable } from '../../../sidecar/guard/executable.ts';
 import { Guard } from '../../../sidecar/guard/guard.ts';
 import { guardConfigSchema } from '../../../sidecar/guard/guard-config.ts';
 import { callRecord, strangerRecord } from '../../support/call-record.ts';
-import { callers, guardedHost, refused, seen, traffic } from '../../support/guarded-host.ts';
+import { callers, gatedMatrix, guardedHost, refused, seen, traffic } from '../../support/guarded-host.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
 
 /** A guard that runs until the test ends, in front of a service manager of three commands. */
-async function guarded(t: Test, dir: string, url: string, changes: Record<string, unknown> = {}) {
+async function guarded(
+  t: Test,
+  dir: string,
+  url: string,
+  changes: Record<string, unknown> = {},
+  executable?: Executable,
+) {
   const stopping = new AbortController();
   const log = memoryLogger();
   const config = guardConfigSchema.parse({
@@ -28,7 +35,13 @@ async function guarded(t: Test, dir: string, url: string, changes: Record<string
     },
     ...changes,
   });
-  const guard = await Guard.open({ config, logger: log.logger, host: 'h1', signal: stopping.signal });
+  const guard = await Guard.open({
+    config,
+    logger: log.logger,
+    host: 'h1',
+    signal: stopping.signal,
+    executable,
+  });
   const done = guard.run();
   const stop = async () => {
     stopping.abort();
@@ -72,6 +85,50 @@ t.test('more than 5 % of failures of several callers swap back to logging, and t
   t.notMatch(JSON.stringify(lines), 'secret-token');
 });
 
+t.test(
+  'a host with one caller: refused by another matrix than the gated one, it is swapped back',
+  async (t) => {
+    const { dir, url, telemetry, swapped, inForce } = await guardedHost(t);
+    const { logged, lines } = await guarded(t, dir, url);
+    await logged('swap');
+    inForce.matrix = 'another';
+    t.match(await logged('alarm'), { kind: 'ungated-matrix' });
+    t.notOk(existsSync(swapped), 'another matrix alone refuses nothing');
+    for (let i = 0; i < 20; i++) telemetry.record(refused('main-backend'));
+    await logged('rollback');
+    t.ok(existsSync(swapped));
+    t.match(
+      lines.find(({ kind }) => kind === 'rollback'),
+      { msg: /20 of 20 calls of main-backend were refused that were allowed and seen before/ },
+    );
+  },
+);
+
+t.test('attack: one caller, refused by the gated matrix, never swaps back', async (t) => {
+  const { dir, url, telemetry, swapped } = await guardedHost(t);
+  const { logged, stop } = await guarded(t, dir, url);
+  await logged('swap');
+  for (let i = 0; i < 400; i++) telemetry.record(refused('main-backend'));
+  t.match(await logged('alarm'), { kind: 'single-caller' });
+  await stop();
+  t.notOk(existsSync(swapped));
+});
+
+t.test('it ends when its program was replaced, so that the current one is started', async (t) => {
+  const { dir, url } = await guardedHost(t);
+  const current = join(dir, 'current');
+  await writeFile(join(dir, 'v1'), '1');
+  await writeFile(join(dir, 'v2'), '2');
+  await symlink('v1', current);
+  const executable = { startedAs: current, running: join(dir, 'v1') };
+  const { logged, lines } = await guarded(t, dir, url, {}, executable);
+  await logged('swap');
+  t.notOk(lines.some(({ event }) => event === 'replaced'));
+  await symlink('v2', join(dir, 'next'));
+  await rename(join(dir, 'next'), current);
+  await logged('replaced');
+});
+
 t.test('attack: strangers, replays, unseen calls and a single caller never swap back', async (t) => {
   const { dir, url, telemetry, swapped } = await guardedHost(t);
   const { logged, lines, stop } = await guarded(t, dir, url);
@@ -101,7 +158,10 @@ t.test(
       min_seconds: 280,
       max_seconds: 299,
     }));
-    await writeFile(join(dir, 'go.json'), JSON.stringify({ created: '2026-11-23T12:00:00Z', seen, skew }));
+    await writeFile(
+      join(dir, 'go.json'),
+      JSON.stringify({ created: '2026-11-23T12:00:00Z', matrix: gatedMatrix, seen, skew }),
+    );
     const { logged, lines } = await guarded(t, dir, url);
     await logged('swap');
     const late = (claimed: string, createdAgo: number) =>

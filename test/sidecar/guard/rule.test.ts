@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { GatedReport } from '../../../sidecar/guard/gated-report.ts';
-import { counts, type Failure, judge, lateCallCounts, resemblesSeen } from '../../../sidecar/guard/rule.ts';
+import {
+  breaking,
+  type CallerTotals,
+  counts,
+  type Failure,
+  judge as judgeAll,
+  lateCallCounts,
+  resemblesSeen,
+} from '../../../sidecar/guard/rule.ts';
 import { reasons } from '../../../sidecar/terms/reasons.ts';
 
 const kindOfCall = { callee: 'npu-worker', method: 'GET', path: '/api/status/*' };
 const report = new GatedReport(
   {
+    matrix: 'm',
     seen: ['main-backend', 'ai-stack'].map((caller) => ({ caller, ...kindOfCall })),
     skew: [
       { caller: 'main-backend', callee: 'npu-worker', min_seconds: 250, max_seconds: 290 },
@@ -15,6 +24,9 @@ const report = new GatedReport(
   },
   'g',
 );
+type Totals = ReadonlyMap<string, CallerTotals>;
+const none: Totals = new Map();
+const judge = (all: Totals, recent = none, ungated = none) => judgeAll({ all, recent, ungated });
 const failure = (changes: Partial<Failure> = {}): Failure => ({
   caller: 'main-backend',
   callee: 'npu-worker',
@@ -55,12 +67,12 @@ t.test('attack: replayed calls and changed bodies never count, not even of prove
 
 t.test('a call outside the window counts only if the measured skew of its caller explains it', async (t) => {
   const late = (claimed: string) => failure({ caller: undefined, claimed, reason: 'outside-window' });
-  const none = new Map<string, number>();
-  t.ok(lateCallCounts(late('main-backend'), 310, report, none));
-  t.notOk(lateCallCounts(late('main-backend'), -310, report, none), 'its clock is off to the other side');
-  t.notOk(lateCallCounts(late('frontend'), 310, report, none), 'never seen');
+  const noSkew = new Map<string, number>();
+  t.ok(lateCallCounts(late('main-backend'), 310, report, noSkew));
+  t.notOk(lateCallCounts(late('main-backend'), -310, report, noSkew), 'its clock is off to the other side');
+  t.notOk(lateCallCounts(late('frontend'), 310, report, noSkew), 'never seen');
   t.notOk(
-    lateCallCounts(late('ai-stack'), 310, report, none),
+    lateCallCounts(late('ai-stack'), 310, report, noSkew),
     'one call that somebody delayed explains nothing',
   );
   t.ok(
@@ -89,10 +101,29 @@ t.test('attack: one caller alone never makes it fail, however it mixes calls and
   fc.assert(
     fc.property(count, count, others, (allowed, failed, calls) => {
       const rows = calls.map((each, index): [string, number, number] => [`b${index}`, each, 0]);
-      const { kind } = judge(totals(['a', allowed, failed], ...rows));
+      const all = totals(['a', allowed, failed], ...rows);
+      const { kind } = judge(all, all);
       kinds.add(kind);
-      return kind !== 'failing';
+      return !breaking.has(kind);
     }),
   );
   t.ok(kinds.has('single-caller'));
+});
+
+t.test('under another matrix than the gated one, the refusals of one caller are enough', async (t) => {
+  const kind = (...rows: [string, number, number][]) => judge(none, none, totals(...rows)).kind;
+  t.equal(kind(['a', 0, 305]), 'ungated-refusals');
+  t.equal(kind(['a', 0, 10]), 'ungated-refusals');
+  t.equal(kind(['a', 0, 9]), 'too-few');
+  t.equal(kind(['a', 200, 10]), 'too-few', '5 % of its calls');
+  t.equal(kind(['a', 5000, 0], ['b', 100, 10]), 'ungated-refusals', 'of its own calls');
+});
+
+t.test('nothing but refusals for ten seconds, of several callers, is found at once', async (t) => {
+  const kind = (...rows: [string, number, number][]) => judge(none, totals(...rows)).kind;
+  t.equal(kind(['a', 0, 15], ['b', 0, 5]), 'total-refusal');
+  t.equal(kind(['a', 0, 15], ['b', 1, 5]), 'too-few', 'a call was allowed');
+  t.equal(kind(['a', 0, 16], ['b', 0, 4]), 'too-few', 'attack: hardly another caller');
+  t.equal(kind(['a', 0, 500]), 'too-few', 'attack: one caller alone');
+  t.equal(kind(['a', 0, 9], ['b', 0, 10]), 'too-few', '19 calls');
 });

@@ -5,6 +5,7 @@ const counters = (allowed: number, failed: number, unproven = 0): Counters => ({
   allowed: new Map([['a', allowed]]),
   failed: new Map([['a GET /x', { caller: 'a', count: failed }]]),
   unproven,
+  ungated: false,
 });
 const minute = 60_000;
 
@@ -19,7 +20,7 @@ t.test('what was counted before the first reading does not matter', async (t) =>
 
 t.test('a kind of failure that is new counts in full', async (t) => {
   const window = new Window();
-  window.add({ allowed: new Map(), failed: new Map(), unproven: 0 }, 0);
+  window.add({ allowed: new Map(), failed: new Map(), unproven: 0, ungated: false }, 0);
   window.add(counters(0, 4), 1);
   t.strictSame(window.totals(), new Map([['a', { allowed: 0, failed: 4 }]]));
 });
@@ -48,4 +49,15 @@ t.test('attack: a signature that is sent again and again counts once', async (t)
   for (let i = 0; i < 50; i++) window.addLate('a/1 1764000000 GET /x', 'a', i);
   window.addLate('a/1 1764000001 GET /x', 'a', 51);
   t.strictSame(window.totals(), new Map([['a', { allowed: 0, failed: 2 }]]));
+});
+
+t.test('tells apart what is recent, and what was under another matrix', async (t) => {
+  const window = new Window();
+  window.add(counters(0, 0), 0);
+  window.add(counters(10, 0), 1_000);
+  window.add({ ...counters(10, 4), ungated: true }, 2_000);
+  window.addLate('late', 'a', 500);
+  t.strictSame(window.totals(), new Map([['a', { allowed: 10, failed: 5 }]]));
+  t.strictSame(window.totals({ sinceMs: 1_500 }), new Map([['a', { allowed: 0, failed: 4 }]]));
+  t.strictSame(window.totals({ ungated: true }), new Map([['a', { allowed: 0, failed: 4 }]]));
 });
