@@ -59,6 +59,10 @@ export function outOption(): Option {
   ).makeOptionMandatory();
 }
 
+export function passphraseOption(): Option {
+  return new Option('--passphrase-file <file>', 'file (0600) with the passphrase of the backup');
+}
+
 export function adminUrlOption(): Option {
   return new Option(
     '--from <url>',

@@ -15,12 +15,13 @@ import {
 
 const dayMs = 86_400_000;
 
-/** Services whose key has reached the rotation period. */
+/** Services whose key has reached the rotation period, or whose root is lost. */
 export function dueServices(registry: Registry, nowMs: number): string[] {
   return [...registry.services].flatMap(([service, roots]) => {
     const { current } = rootsInForce(roots);
     if (current === undefined) return [];
-    return nowMs - Date.parse(current.createdAt) >= rotationPeriodDays * dayMs ? [service] : [];
+    const lost = current.key === undefined;
+    return lost || nowMs - Date.parse(current.createdAt) >= rotationPeriodDays * dayMs ? [service] : [];
   });
 }
 

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { keysBackupCommand } from './keys-backup.ts';
 import { keysExportCommand } from './keys-export.ts';
 import { keysInitCommand } from './keys-init.ts';
 import { keysReadmitCommand } from './keys-readmit.ts';
+import { keysRebuildCommand, keysRestoreCommand } from './keys-restore.ts';
 import { keysRevokeCommand } from './keys-revoke.ts';
 import { keysRotateCommand } from './keys-rotate.ts';
 import { keysStatusCommand } from './keys-status.ts';
@@ -29,6 +31,9 @@ export function keysCommand(): Command {
     keysRevokeCommand,
     keysReadmitCommand,
     keysExportCommand,
+    keysBackupCommand,
+    keysRestoreCommand,
+    keysRebuildCommand,
   ];
   for (const command of commands) keys.addCommand(command());
   return keys;

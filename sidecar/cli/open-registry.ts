@@ -72,7 +72,8 @@ async function redisAccess(options: RegistryOptions, address: RedisAddress): Pro
   };
 }
 
-async function secretLine(file: string | undefined): Promise<string | undefined> {
+/** The text of a file with a secret, without the line feed at its end. */
+export async function secretLine(file: string | undefined): Promise<string | undefined> {
   return file === undefined ? undefined : (await readSecretFile(file)).replace(/\r?\n$/, '');
 }
 
