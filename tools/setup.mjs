@@ -13,7 +13,14 @@ const node = `${root}node_modules/.bin/node`;
 /** Debian packages, each with a file that shows it is there. */
 const packages = {
   up: { 'redis-server': 'redis-server', libatomic1: 'libatomic.so.1' },
-  tests: { curl: 'curl', faketime: 'faketime', openssl: 'openssl', procps: 'pgrep', python3: 'python3' },
+  tests: {
+    curl: 'curl',
+    faketime: 'faketime',
+    'groff-base': 'groff',
+    openssl: 'openssl',
+    procps: 'pgrep',
+    python3: 'python3',
+  },
 };
 
 const [, , ...words] = process.argv;

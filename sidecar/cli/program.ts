@@ -4,12 +4,14 @@ import pkg from '../../package.json' with { type: 'json' };
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { checkCommand } from './check.ts';
+import { completionCommand } from './completion.ts';
 import { guardCommand } from './guard.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
 import { reportCommand } from './report.ts';
 import { signCommand } from './sign.ts';
 import { verifyCommand } from './verify.ts';
+import { versionCommand } from './version.ts';
 import { whyCommand } from './why.ts';
 
 /** The command line `countersign`: one subcommand a file. */
@@ -25,12 +27,14 @@ export function program(): Command {
   // One a line: they come and go one by one.
   const commands = [
     checkCommand,
+    completionCommand,
     guardCommand,
     keysCommand,
     matrixCommand,
     reportCommand,
     signCommand,
     verifyCommand,
+    versionCommand,
     whyCommand,
   ];
   for (const command of commands) countersign.addCommand(command());
