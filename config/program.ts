@@ -21,7 +21,7 @@ export function thisBuild(): Build {
  * Starts a worker thread. From source its entrypoint is the `.ts` file; inside a single executable it is the asset
  * `<module>.js`, one CommonJS bundle, run with `eval` since there is no file to point at.
  *
- * @param module from the top of the repository, without its extension, such as `core/database/worker`; the build's
+ * @param module from the top of the repository, without its extension, such as `core/database/sqlite/worker`; the build's
  *   table (tools/programs.ts) names it
  */
 export function startWorker(module: string, options: WorkerOptions): Worker {

@@ -5,6 +5,7 @@
 export const coreErrors = {
   invalid_request: { status: 400, type: 'invalid_request_error' },
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
+  not_allowed: { status: 403, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   session_not_found: { status: 404, type: 'invalid_request_error' },
   file_not_found: { status: 404, type: 'invalid_request_error' },
@@ -23,6 +24,8 @@ export const coreErrors = {
   model_interrupted: { status: 502, type: 'server_error' },
   storage_outdated: { status: 503, type: 'server_error' },
   storage_unavailable: { status: 503, type: 'server_error' },
+  session_taken_over: { status: 503, type: 'server_error' },
+  storage_busy: { status: 503, type: 'server_error' },
   shutting_down: { status: 503, type: 'server_error' },
   model_timeout: { status: 504, type: 'server_error' },
   storage_full: { status: 507, type: 'server_error' },

@@ -5,18 +5,22 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Registry } from 'prom-client';
 import { Archive } from './chat/archive.ts';
 import { Chat } from './chat/chat.ts';
-import { HotWindow } from './chat/hot-window.ts';
 import { Notes } from './chat/notes.ts';
 import { Planner } from './chat/planner.ts';
-import { SessionQueue } from './chat/session-queue.ts';
+import { SessionLine } from './chat/session-line.ts';
 import { Sessions } from './chat/sessions.ts';
 import type { CoreConfig } from './config/core-config.ts';
 import type { LlmModels } from './config/llm-models.ts';
 import { Calibration } from './context/calibration.ts';
 import { ContextWindow } from './context/context-window.ts';
-import { type Database, openDatabase } from './database/database.ts';
+import type { Database } from './database/database.ts';
+import { openDatabase } from './database/open-database.ts';
 import { watchEventLoop } from './event-loop/event-loop.ts';
+import type { ContentStore } from './files/content-store.ts';
 import { ConversationFiles } from './files/conversation-files.ts';
+import { DatabaseStore } from './files/database-store.ts';
+import { FolderStore } from './files/folder-store.ts';
+import { UnownedReaders } from './http/caller.ts';
 import { chatRoutes } from './http/chat-routes.ts';
 import { useCors } from './http/cors.ts';
 import { fileRoutes } from './http/files/routes.ts';
@@ -31,7 +35,15 @@ import { ModelFleet } from './llm/model-fleet.ts';
 import { ServedModels } from './llm/served-models.ts';
 import { ServerTokenizer } from './llm/server-tokenizer.ts';
 import { ModelTransport } from './llm/transport.ts';
+import { Membership } from './membership/membership.ts';
+import { toPostgresOptions } from './postgres-options.ts';
 import { RedisPool } from './redis/redis-pool.ts';
+import { chunkStore } from './store/chunk-store.ts';
+import { conversationStore } from './store/conversation-store.ts';
+import { fileStore } from './store/file-store.ts';
+import { HotWindow } from './store/hot-window.ts';
+import { memberStore } from './store/member-store.ts';
+import { turnStore } from './store/turn-store.ts';
 import { TokenSources } from './tokens/token-sources.ts';
 import { VocabularyThread } from './tokens/vocabulary-counter.ts';
 
@@ -58,16 +70,16 @@ export async function startCore(
 ): Promise<CoreService> {
   const registry = new Registry();
   const { timeouts } = config;
-  await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 });
-  const database = await openDatabase({ file: config.sqlite });
+  const database = await openConfigured(config, log);
   const { problem } = database.schema;
   if (problem !== undefined) log.error({ err: problem }, 'going on with an older schema of the database');
-  await recover(database, log);
+  const turns = turnStore(database);
+  const membership = await Membership.join(memberStore(database), turns, log);
   const redis = await RedisPool.open(config.redis, timeouts.redis, timeouts.connect, registry, log);
   const window = new ContextWindow(models);
-  const windows = new HotWindow(redis, database, window.largestRetrievalLimit, log);
-  const notes = new Notes(database, log);
-  const queue = new SessionQueue();
+  const windows = new HotWindow(redis, turns, window.largestRetrievalLimit, log);
+  const notes = new Notes(turns, log);
+  const line = new SessionLine(turns, membership);
   const transport = new ModelTransport(config.outbound, config.models.service, timeouts);
   const calibration = new Calibration(registry);
   const vocabularies = new VocabularyThread();
@@ -80,25 +92,22 @@ export async function startCore(
   );
   const fleet = new ModelFleet(models.models, registry);
   const planner = new Planner(window, sources, calibration, log);
-  const chat = new Chat(
-    planner,
-    new ModelClient(transport),
-    fleet,
-    new Sessions(database, windows, notes, queue),
-  );
-  const archive = new Archive(database, windows, log);
-  const files = await ConversationFiles.open({
-    database,
-    folder: config.files,
+  const sessions = new Sessions(line, { turns, windows, notes });
+  const chat = new Chat(planner, new ModelClient(transport), fleet, sessions);
+  const archive = new Archive(conversationStore(database), windows, log);
+  const files = new ConversationFiles({
+    files: fileStore(database),
+    contents: await openContents(config, database),
     uploadLimitBytes: config.upload_limit,
     log,
   });
+  const readers = new UnownedReaders(config.unowned_readers);
   const stopping = new AbortController();
 
   const app = await buildServer(log, registry, version);
   await useCors(app, config.cors);
   healthRoutes(app, version, {
-    database: () => healthOfDatabase(database),
+    database: () => healthOfDatabase(database, membership),
     redis: () => healthOfRedis(redis),
     models: () => healthOfModels(fleet),
   });
@@ -113,8 +122,8 @@ export async function startCore(
     turnMs: timeouts.turn,
   });
   tokenRoutes(app, planner, bodyLimitBytes);
-  sessionRoutes(app, archive, files);
-  await fileRoutes(app, files);
+  sessionRoutes(app, archive, files, readers);
+  await fileRoutes(app, files, readers);
   await app.ready();
   // From here on: building routes and their documentation takes its time, and nobody waits for it.
   const eventLoop = watchEventLoop({ registry });
@@ -122,11 +131,12 @@ export async function startCore(
   const close = async () => {
     const timer = setTimeout(() => stopping.abort(), timeouts.drain);
     await app.close();
-    await queue.whenIdle();
+    await line.whenIdle();
     clearTimeout(timer);
     await archive.close();
     await files.close();
     notes.close();
+    await membership.close();
     redis.close();
     await database.close();
     await vocabularies.close();
@@ -142,14 +152,26 @@ export async function startCore(
   return { address: app.server.address() as AddressInfo, close };
 }
 
-/** Answers that a crash cut off become messages, marked as interrupted. */
-async function recover(database: Database, log: FastifyBaseLogger): Promise<void> {
-  try {
-    const answers = await database.call('turns.recover', { now: new Date().toISOString() });
-    if (answers > 0) log.warn({ answers }, 'kept answers that were cut off when the service last ended');
-  } catch (error) {
-    log.error({ err: error }, 'could not recover answers that were cut off; the next start tries again');
+/** The database that core.yaml names. */
+async function openConfigured(config: CoreConfig, log: FastifyBaseLogger): Promise<Database> {
+  const { sqlite, postgres, timeouts } = config;
+  if (postgres !== undefined) {
+    return openDatabase({
+      postgres: await toPostgresOptions(postgres, timeouts, (error) =>
+        log.warn({ err: error }, 'a connection to PostgreSQL failed'),
+      ),
+    });
   }
+  const file = sqlite as string;
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  return openDatabase({
+    sqlite: { file, busyTimeoutMs: timeouts.database, slowReadMs: timeouts.slow_read },
+  });
+}
+
+/** Contents lie in a folder, or in PostgreSQL when core.yaml names none. */
+async function openContents({ files }: CoreConfig, database: Database): Promise<ContentStore> {
+  return files === undefined ? new DatabaseStore(chunkStore(database)) : FolderStore.open(files);
 }
 
 function healthOfRedis({ statistics }: RedisPool): HealthOfPart {
@@ -164,9 +186,11 @@ function healthOfModels(fleet: ModelFleet): HealthOfPart {
   return { status: degraded ? 'degraded' : 'ok', models };
 }
 
-function healthOfDatabase({ schema }: Database): HealthOfPart {
+function healthOfDatabase({ engine, schema }: Database, { state }: Membership): HealthOfPart {
   const { version, target, problem } = schema;
-  const versions = { schema_version: version, schema_target: target };
-  if (problem === undefined) return { status: 'ok', ...versions };
-  return { status: 'degraded', ...versions, problem: { code: problem.code, message: problem.message } };
+  const found = { engine, schema_version: version, schema_target: target };
+  if (problem !== undefined) {
+    return { status: 'degraded', ...found, problem: { code: problem.code, message: problem.message } };
+  }
+  return { status: state === 'joined' ? 'ok' : 'degraded', ...found };
 }

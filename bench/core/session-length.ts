@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
-import { openDatabase } from '../../core/database/database.ts';
+import { openDatabase } from '../../core/database/open-database.ts';
 import { chat, percentile, startFleet } from './fleet.ts';
 import type { Row } from './report.ts';
 
@@ -30,7 +30,7 @@ export async function sessionLength(): Promise<Row[]> {
 }
 
 async function fill(file: string): Promise<void> {
-  await (await openDatabase({ file })).close();
+  await (await openDatabase({ sqlite: { file, busyTimeoutMs: 5000, slowReadMs: 5000 } })).close();
   const database = new DatabaseSync(file);
   database.exec('BEGIN');
   const at = new Date().toISOString();
@@ -38,9 +38,9 @@ async function fill(file: string): Promise<void> {
     const turn = randomUUID();
     const { lastInsertRowid } = database
       .prepare(
-        'INSERT INTO chats (session_id, window_id, created_at, updated_at, message_count, last_turn) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO chats (session_id, window_id, created_at, updated_at, message_count) VALUES (?, ?, ?, ?, ?)',
       )
-      .run(`length-${length}`, randomUUID(), at, at, length, turn);
+      .run(`length-${length}`, randomUUID(), at, at, length);
     const insert = database.prepare(
       "INSERT INTO messages (chat_id, position, turn_id, role, content, state, created_at) VALUES (?, ?, ?, ?, ?, 'complete', ?)",
     );

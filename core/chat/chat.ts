@@ -4,6 +4,7 @@ import type { ModelClient } from '../llm/client.ts';
 import { ModelFailure } from '../llm/failures.ts';
 import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
+import type { Owner } from '../terms/owner.ts';
 import { Answer, type Completion, finishedAnswer } from './answer.ts';
 import type { Plan, Planner } from './planner.ts';
 import { type ChatRequest, toModelRequest } from './request.ts';
@@ -15,8 +16,8 @@ export interface ChatCall {
   readonly request: ChatRequest;
   /** Without one the call is stateless. */
   readonly session: string | undefined;
-  /** The service that calls, when its sidecar proved it. */
-  readonly caller: string | undefined;
+  /** Whom the session belongs to. */
+  readonly owner: Owner;
   readonly idempotencyKey: string | undefined;
 }
 
@@ -125,7 +126,7 @@ export class Chat {
         messages: request.messages,
         model,
         retrievalLimit: this.#planner.retrievalLimit(model),
-        caller: call.caller,
+        owner: call.owner,
         idempotencyKey: call.idempotencyKey,
       },
       signal,
@@ -136,11 +137,12 @@ export class Chat {
 
   /** Plans a turn for its model and asks; while that one fails, for each of its fallbacks in turn. */
   async #ask<Answer>(
-    { request, caller }: ChatCall,
+    { request, owner }: ChatCall,
     turn: TurnRecord,
     signal: AbortSignal,
     send: (body: object) => Promise<Answer>,
   ): Promise<Begun<Answer>> {
+    const caller = owner.service === '' ? undefined : owner.service;
     let failure: unknown;
     for (const model of this.#fleet.candidates(this.#planner.modelOf(request))) {
       try {

@@ -1,6 +1,5 @@
-import type { ChatRow } from '../database/queries/chats.ts';
-import type { StoredMessage } from '../database/queries/turns.ts';
-import { fromStored } from './stored-message.ts';
+import { fromStored } from '../store/stored-message.ts';
+import type { Conversation, StoredMessage } from '../terms/conversation.ts';
 import type { ContextRecord } from './turn.ts';
 
 /** Pages of a chat's messages, the oldest first. */
@@ -8,14 +7,35 @@ export type Pages = AsyncIterable<readonly StoredMessage[]>;
 
 /** A message as the session API shows it. */
 export function toShown(row: StoredMessage) {
-  const { position, state, model, created_at, turn_id, tokens } = row;
+  const { position, state, model, createdAt, turnId, tokens } = row;
   const context = row.context === null ? {} : { context: JSON.parse(row.context) as ContextRecord };
-  return { position, ...fromStored(row), state, model, turn_id, created_at, tokens, ...context };
+  return {
+    position,
+    ...fromStored(row),
+    state,
+    model,
+    turn_id: turnId,
+    created_at: createdAt,
+    tokens,
+    ...context,
+  };
+}
+
+/** A session as the session API shows it. */
+export function toShownChat({ id, title, createdBy, createdAt, updatedAt, messageCount }: Conversation) {
+  return {
+    id,
+    title,
+    created_by: createdBy,
+    created_at: createdAt,
+    updated_at: updatedAt,
+    message_count: messageCount,
+  };
 }
 
 /** A whole chat as JSON, piece by piece. */
-export async function* toJson(chat: ChatRow, pages: Pages): AsyncGenerator<string> {
-  const head = JSON.stringify(chat, null, 2);
+export async function* toJson(chat: Conversation, pages: Pages): AsyncGenerator<string> {
+  const head = JSON.stringify(toShownChat(chat), null, 2);
   yield `${head.slice(0, -2)},\n  "messages": [`;
   let separator = '\n    ';
   for await (const page of pages) {
@@ -32,14 +52,14 @@ export async function* toJson(chat: ChatRow, pages: Pages): AsyncGenerator<strin
 const speakers: Readonly<Record<string, string>> = { user: 'User', assistant: 'Assistant', tool: 'Tool' };
 
 /** A whole chat as Markdown, piece by piece. Messages are often Markdown themselves, so they stand as they are. */
-export async function* toMarkdown(chat: ChatRow, pages: Pages): AsyncGenerator<string> {
+export async function* toMarkdown(chat: Conversation, pages: Pages): AsyncGenerator<string> {
   const title = (chat.title ?? chat.id).replaceAll(/\s+/g, ' ');
-  yield `# ${title}\n\n${chat.message_count} messages, ${chat.created_at} to ${chat.updated_at}\n`;
+  yield `# ${title}\n\n${chat.messageCount} messages, ${chat.createdAt} to ${chat.updatedAt}\n`;
   for await (const page of pages) {
     yield page
       .map((row) => {
         const mark = row.state === 'interrupted' ? ' (interrupted)' : '';
-        return `\n## ${speakers[row.role] ?? row.role}${mark}, ${row.created_at}\n\n${bodyOf(row)}\n`;
+        return `\n## ${speakers[row.role] ?? row.role}${mark}, ${row.createdAt}\n\n${bodyOf(row)}\n`;
       })
       .join('');
   }

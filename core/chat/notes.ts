@@ -1,11 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { Database } from '../database/database.ts';
-import type { StoredTurn } from '../database/queries/turns.ts';
+import type { TurnStore } from '../store/turn-store.ts';
+import type { StoredTurn } from '../terms/conversation.ts';
 
 /** Least time between two notes; all answers that stream share them. */
 const intervalMs = 200;
 
 interface Pending {
+  readonly epoch: number;
   readonly turn: StoredTurn;
   /** True once the database knows the turn. */
   announced: boolean;
@@ -18,31 +19,31 @@ interface Pending {
  * One write notes all of them; the first text of an answer is noted at once.
  */
 export class Notes {
-  readonly #database: Database;
+  readonly #turns: TurnStore;
   readonly #log: FastifyBaseLogger;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<number, Pending>();
   #timer: NodeJS.Timeout | undefined;
   #writing = false;
   #lastAt = Number.NEGATIVE_INFINITY;
 
-  constructor(database: Database, log: FastifyBaseLogger) {
-    this.#database = database;
+  constructor(turns: TurnStore, log: FastifyBaseLogger) {
+    this.#turns = turns;
     this.#log = log;
   }
 
-  add(turn: StoredTurn, text: string): void {
-    let pending = this.#pending.get(turn.turnId);
+  add(epoch: number, turn: StoredTurn, text: string): void {
+    let pending = this.#pending.get(epoch);
     if (pending === undefined) {
-      pending = { turn, announced: false, number: 0, text: '' };
-      this.#pending.set(turn.turnId, pending);
+      pending = { epoch, turn, announced: false, number: 0, text: '' };
+      this.#pending.set(epoch, pending);
     }
     pending.text += text;
     this.#schedule(pending.announced ? this.#lastAt + intervalMs - performance.now() : 0);
   }
 
   /** The turn is over: whoever stores it stores the whole. */
-  forget(turnId: string): void {
-    this.#pending.delete(turnId);
+  forget(epoch: number): void {
+    this.#pending.delete(epoch);
   }
 
   close(): void {
@@ -65,13 +66,13 @@ export class Notes {
       pending.text = '';
       pending.announced = true;
       pending.number++;
-      const { turn, number } = pending;
-      return { turnId: turn.turnId, turn: first ? turn : null, number, text };
+      const { epoch, turn, number } = pending;
+      return { epoch, turn: first ? turn : null, number, text };
     });
     this.#writing = true;
     this.#lastAt = performance.now();
     try {
-      await this.#database.call('turns.note', notes);
+      await this.#turns.note(notes);
     } catch (error) {
       // The answers go on; they are stored whole at their end. Until then a crash would cost more of them.
       this.#log.warn({ err: error }, 'could not note streaming answers');

@@ -1,4 +1,4 @@
-import type { StoredSummary } from '../database/queries/turns.ts';
+import type { StoredSummary } from '../terms/conversation.ts';
 import type { Message } from '../terms/message.ts';
 import type { MessageTokens } from '../tokens/message-tokens.ts';
 
@@ -55,7 +55,7 @@ export interface TurnRecord extends TurnMessages {
   /**
    * The turn is over. When this resolves, all its messages are on the disk.
    *
-   * @throws {import('../database/errors.ts').DatabaseError} when it could not be stored
+   * @throws {import('../database/errors.ts').DatabaseError} when it could not be stored; `turn-lost` when another core service has taken the session over
    */
   complete(answer: Pick<FinishedAnswer, 'message'>, counted: MessageTokens | undefined): Promise<void>;
   /** The answer ended half-way: what there is of it is kept and marked; without any, the turn never happened. */

@@ -2,17 +2,23 @@ import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { duration, listenAddress, path, serviceName, size, socketAddress } from '../../config/units.ts';
+import { parsePostgresUrl } from './postgres-url.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
-const redis = z.strictObject({
-  url: z.string({ error: 'a Redis URL such as redis://127.0.0.1:6379' }).transform((text, context) => {
+/** A text that `parse` understands, or throws a RangeError that says what it expects. */
+function url<Parsed>(error: string, parse: (text: string) => Parsed) {
+  return z.string({ error }).transform((text, context): Parsed => {
     try {
-      return parseRedisUrl(text);
-    } catch (error) {
-      context.issues.push({ code: 'custom', input: text, message: (error as Error).message });
+      return parse(text);
+    } catch (problem) {
+      context.issues.push({ code: 'custom', input: text, message: (problem as Error).message });
       return z.NEVER;
     }
-  }),
+  });
+}
+
+const redis = z.strictObject({
+  url: url('a Redis URL such as redis://127.0.0.1:6379', parseRedisUrl),
   username: z.string().min(1).optional(),
   password_file: path.optional(),
   sentinel_password_file: path.optional(),
@@ -24,9 +30,22 @@ const redis = z.strictObject({
   pool: z.int().min(1).max(32).default(2),
 });
 
+const postgres = z.strictObject({
+  url: url('a URL such as postgres://countersign@127.0.0.1:5432/countersign', parsePostgresUrl),
+  password_file: path.optional(),
+  /** PEM file of the authority that signed the server's certificate; without it the connection is not encrypted. */
+  ca_file: path.optional(),
+  /** Most connections of this core service for turns; slow reads have two more. */
+  pool: z.int({ error: 'a number of connections, 1 to 200' }).min(1).max(200).default(10),
+});
+
 const timeouts = z.strictObject({
   /** One Redis command. */
   redis: duration.default(250),
+  /** One call of the database: what it may wait for a lock or a connection, and take. */
+  database: duration.default(5_000),
+  /** A search, a listing or a page of an export. */
+  slow_read: duration.default(10_000),
   /** Until the outbound listener has accepted the connection. */
   connect: duration.default(2_000),
   /** Until the head of the model's answer has come. */
@@ -57,13 +76,26 @@ const coreConfigSchema = z
   .strictObject({
     listen: listenAddress,
     redis,
-    sqlite: path,
-    files: path,
+    /** The embedded database; without it `postgres` says where one is. */
+    sqlite: path.optional(),
+    postgres: postgres.optional(),
+    /** Folder of the contents of files. On PostgreSQL it may be left out: the database keeps them then. */
+    files: path.optional(),
+    /** Callers that may read, and claim, sessions and files that belong to nobody. */
+    unowned_readers: z.array(serviceName).max(100).default([]),
     upload_limit: size.default(50 * 1024 * 1024),
     outbound: socketAddress,
     models: z.strictObject({ file: path, service: serviceName.default('ai-stack') }),
     cors: cors.optional(),
     timeouts: timeouts.prefault({}),
+  })
+  .refine((config) => (config.sqlite === undefined) !== (config.postgres === undefined), {
+    path: ['sqlite'],
+    error: 'one of sqlite and postgres',
+  })
+  .refine((config) => config.files !== undefined || config.postgres !== undefined, {
+    path: ['files'],
+    error: 'a folder, which only postgres can do without',
   })
   .refine((config) => config.redis.url.kind !== 'cluster' || config.redis.databases.chat === 0, {
     path: ['redis', 'databases', 'chat'],
@@ -72,6 +104,7 @@ const coreConfigSchema = z
 
 export type CoreConfig = z.output<typeof coreConfigSchema>;
 export type RedisConfig = CoreConfig['redis'];
+export type PostgresConfig = NonNullable<CoreConfig['postgres']>;
 export type CoreTimeouts = CoreConfig['timeouts'];
 
 /**
@@ -80,9 +113,10 @@ export type CoreTimeouts = CoreConfig['timeouts'];
  * @throws {import('../../config/load.ts').ConfigError}
  */
 export async function loadCoreConfig(file: string): Promise<CoreConfig> {
-  const config = check(await readYaml(file), coreConfigSchema, 'core.yaml');
+  const config = check(await readYaml(file), coreConfigSchema);
   const from = (relative: string) => resolve(dirname(file), relative);
   const { password_file, sentinel_password_file, ca_file } = config.redis;
+  const { sqlite, postgres, files } = config;
   return {
     ...config,
     redis: {
@@ -93,8 +127,17 @@ export async function loadCoreConfig(file: string): Promise<CoreConfig> {
         : { sentinel_password_file: from(sentinel_password_file) }),
       ...(ca_file === undefined ? {} : { ca_file: from(ca_file) }),
     },
-    sqlite: from(config.sqlite),
-    files: from(config.files),
+    ...(sqlite === undefined ? {} : { sqlite: from(sqlite) }),
+    ...(postgres === undefined
+      ? {}
+      : {
+          postgres: {
+            ...postgres,
+            ...(postgres.password_file === undefined ? {} : { password_file: from(postgres.password_file) }),
+            ...(postgres.ca_file === undefined ? {} : { ca_file: from(postgres.ca_file) }),
+          },
+        }),
+    ...(files === undefined ? {} : { files: from(files) }),
     models: { ...config.models, file: from(config.models.file) },
   };
 }

@@ -4,7 +4,11 @@ export type DatabaseErrorCode =
   | 'database-full' // no space left, or a quota or size limit
   | 'database-corrupt' // not an SQLite file, or a damaged one
   | 'database-newer' // made by a newer version of this program
-  | 'database-busy' // locked by someone else for longer than the busy timeout
+  | 'database-busy' // locked by someone else, or all connections in use, for too long
+  | 'database-unreachable' // the server is down, hangs, or is not the primary
+  | 'database-refused' // the server does not let us in, or is not fit
+  | 'deadline-passed' // a slow read took too long
+  | 'turn-lost' // another core service has taken the turn's session over
   | 'database-lost' // its file was deleted, moved or replaced while in use
   | 'database-closed' // called after close
   | 'database-failed' // anything else, I/O errors among it
@@ -39,56 +43,4 @@ export function toErrorMessage(error: unknown): ErrorMessage {
 export function fromErrorMessage({ code, message, typed }: ErrorMessage): Error {
   if (typed) return new DatabaseError(code as DatabaseErrorCode, message);
   return Object.assign(new Error(message), { code });
-}
-
-interface SqliteError {
-  readonly code: 'ERR_SQLITE_ERROR';
-  /** Extended result code; the low byte is the primary one (https://sqlite.org/rescode.html). */
-  readonly errcode: number;
-  readonly message: string;
-}
-
-export function isSqliteError(error: unknown): error is SqliteError {
-  return (error as SqliteError | undefined)?.code === 'ERR_SQLITE_ERROR';
-}
-
-const readOnly = 8;
-const ioError = 10;
-const cantOpen = 14;
-
-/** Turns an error of SQLite into one that says what to do; other errors pass through unchanged. */
-export function describeSqliteError(error: unknown, file: string): unknown {
-  if (!isSqliteError(error)) return error;
-  const made = (code: DatabaseErrorCode, advice: string) =>
-    new DatabaseError(code, `${file}: ${error.message}; ${advice}`, { cause: error });
-  switch (error.errcode & 0xff) {
-    case 5: // SQLITE_BUSY
-    case 6: // SQLITE_LOCKED
-      return made('database-busy', 'another process holds the database locked: stop it, or try again');
-    case readOnly:
-    case 3: // SQLITE_PERM
-    case 23: // SQLITE_AUTH
-    case cantOpen:
-      return made(
-        'database-unwritable',
-        'make the file and its directory writable for the user this runs as',
-      );
-    case 13: // SQLITE_FULL
-      return made('database-full', 'free space on its disk; what was acknowledged so far is intact');
-    case 11: // SQLITE_CORRUPT
-    case 26: // SQLITE_NOTADB
-      return made(
-        'database-corrupt',
-        'the file was not changed: move it away and restore a backup (FILE.v*.backup), or save its rows with `sqlite3 FILE .recover`',
-      );
-    case 19: // SQLITE_CONSTRAINT
-      return made('constraint', 'nothing was changed');
-    case ioError:
-      return made(
-        'database-failed',
-        'the disk reported an I/O error: check it (free space, quota, kernel log)',
-      );
-    default:
-      return made('database-failed', 'nothing was changed by this call');
-  }
 }

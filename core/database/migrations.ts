@@ -1,8 +1,20 @@
 import type { TextAsset } from '../assets.ts';
 import { DatabaseError } from './errors.ts';
 
-/** The schema version (`PRAGMA user_version`) that this program's queries are written for. */
-export const schemaVersion = 4;
+/** The schema version that this program's queries are written for. */
+export const schemaVersion = 5;
+
+export type EngineName = 'sqlite' | 'postgres';
+
+/** The schema as it is after the start. */
+export interface SchemaState {
+  /** Of the database. */
+  readonly version: number;
+  /** The version this program wants. */
+  readonly target: number;
+  /** Why `version` is below `target`, in words for an operator. */
+  readonly problem?: DatabaseError;
+}
 
 /** One step of the schema: takes a database from `version - 1` to `version`. */
 export interface Migration {
@@ -13,11 +25,11 @@ export interface Migration {
   readonly sql: string | { readonly unreadable: string };
 }
 
-/** Picks the scripts `NNNN_name.sql` out of a folder's files; others are ignored. */
-export function toMigrations(files: readonly TextAsset[]): Migration[] {
+/** Picks the scripts `NNNN_name.ENGINE.sql` out of a folder's files; others are ignored. */
+export function toMigrations(files: readonly TextAsset[], engine: EngineName): Migration[] {
   return files.flatMap(({ name, text }) => {
-    const digits = /^(\d{4})_.+\.sql$/.exec(name)?.[1];
-    if (digits === undefined || Number(digits) === 0) return [];
+    const [, digits, of] = /^(\d{4})_.+\.([a-z]+)\.sql$/.exec(name) ?? [];
+    if (digits === undefined || Number(digits) === 0 || of !== engine) return [];
     return [
       {
         version: Number(digits),
@@ -40,14 +52,15 @@ export interface Plan {
 /**
  * Which scripts to run on a database of a version.
  *
+ * @param place the file or the server, for messages
  * @throws {DatabaseError} database-newer
  */
-export function planMigrations(current: number, migrations: readonly Migration[], file: string): Plan {
+export function planMigrations(current: number, migrations: readonly Migration[], place: string): Plan {
   const target = Math.max(schemaVersion, ...migrations.map((migration) => migration.version));
   if (current > target) {
     throw new DatabaseError(
       'database-newer',
-      `${file}: found schema version ${current}, expected at most ${target}; it was made by a newer version of this program: run that one, or restore the backup taken before its migration (FILE.v*.backup)`,
+      `${place}: found schema version ${current}, expected at most ${target}; it was made by a newer version of this program: run that one, or restore the backup taken before its migration`,
     );
   }
   const steps: Plan['steps'][number][] = [];
@@ -58,7 +71,7 @@ export function planMigrations(current: number, migrations: readonly Migration[]
       target,
       problem: new DatabaseError(
         code,
-        `${file}: stays at schema version ${version - 1} of ${target}: ${found}; put the scripts of this release back and restart`,
+        `${place}: stays at schema version ${version - 1} of ${target}: ${found}; put the scripts of this release back and restart`,
       ),
     });
     if (migration === undefined) {

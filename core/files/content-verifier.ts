@@ -1,48 +1,34 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
+import type { OpenContent } from './content-store.ts';
 
-const chunkBytes = 256 * 1024;
 /** Contents whose check is remembered; the oldest is forgotten first. */
 const rememberedLimit = 10_000;
 
 /** What a content has to be. */
 export interface ExpectedContent {
-  /** SHA-256, lower-case hex. */
-  readonly hash: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
   /** Bytes. */
   readonly size: number;
 }
 
 /**
- * Tells whether a file holds the content that its row describes. A file is hashed when it is first opened and whenever
- * its inode, size or change time is not what it was: a download never carries the ETag of other bytes.
+ * Tells whether a stored content is what its row describes. It is hashed when it is first opened and whenever its identity is
+ * not what it was: a download never carries the ETag of other bytes.
  */
 export class ContentVerifier {
-  /** Hash → the identity of the file that was found to have it. */
+  /** Hash → the identity of the content that was found to have it. */
   readonly #verified = new Map<string, string>();
 
-  async matches(handle: FileHandle, { hash, size }: ExpectedContent): Promise<boolean> {
-    const stat = await handle.stat({ bigint: true });
-    if (!stat.isFile() || stat.size !== BigInt(size)) return false;
-    const identity = [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(':');
-    if (this.#verified.get(hash) === identity) return true;
-    if ((await hashOf(handle, size)) !== hash) return false;
-    this.#verified.delete(hash);
-    this.#verified.set(hash, identity);
+  async matches(content: OpenContent, { sha256, size }: ExpectedContent): Promise<boolean> {
+    if (content.size !== size) return false;
+    if (this.#verified.get(sha256) === content.identity) return true;
+    const hash = createHash('sha256');
+    if (size > 0) for await (const chunk of content.read({ start: 0, end: size - 1 })) hash.update(chunk);
+    if (hash.digest('hex') !== sha256) return false;
+    this.#verified.delete(sha256);
+    this.#verified.set(sha256, content.identity);
     if (this.#verified.size > rememberedLimit) this.#verified.delete(this.#verified.keys().next().value!);
     return true;
   }
-}
-
-/** Reads by position, so that the handle can be read from its start afterwards. */
-async function hashOf(handle: FileHandle, size: number): Promise<string> {
-  const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(size, 1)));
-  for (let position = 0; position < size; ) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) break;
-    hash.update(buffer.subarray(0, bytesRead));
-    position += bytesRead;
-  }
-  return hash.digest('hex');
 }

@@ -1,24 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Database } from '../database/database.ts';
-import type { NewFile } from '../database/queries/file-contents.ts';
-import type { AccessRow, AccessType, FileCursor, FileRow } from '../database/queries/files.ts';
 import { CoreError } from '../errors.ts';
+import type { FileActor, FileStore } from '../store/file-store.ts';
+import type { AccessType, ConversationFile, FileAccess, FileCursor, NewFile } from '../terms/file.ts';
+import { type Owner, unowned } from '../terms/owner.ts';
 import { Cleaner } from './cleaner.ts';
-import { contentPath } from './content-path.ts';
+import type { ContentStore, OpenContent } from './content-store.ts';
 import { ContentVerifier } from './content-verifier.ts';
-import { ContentStore } from './store.ts';
 
 /** How long a deleted file can be restored. */
 const restorableMs = 7 * 24 * 3_600_000;
 const cleanEveryMs = 10 * 60_000;
 
 export interface ConversationFilesOptions {
-  readonly database: Database;
-  /** Folder of the contents; made when it does not exist. */
-  readonly folder: string;
+  readonly files: FileStore;
+  readonly contents: ContentStore;
   /** Largest file, in bytes. */
   readonly uploadLimitBytes: number;
   readonly log: FastifyBaseLogger;
@@ -26,137 +22,124 @@ export interface ConversationFilesOptions {
   readonly restorableMs?: number;
 }
 
-/** The files of conversations: rows in the database, contents in a folder, and the clean-up that keeps the two in step. */
+/** Who reads files: the owner, and whether it may read what belongs to nobody. */
+export interface FileReader {
+  readonly owner: Owner;
+  readonly readsUnowned: boolean;
+}
+
+/** The files of conversations: what is known of them, their contents, and the clean-up that keeps the two in step. */
 export class ConversationFiles {
-  readonly store: ContentStore;
+  readonly contents: ContentStore;
   readonly cleaner: Cleaner;
   readonly uploadLimitBytes: number;
-  readonly #database: Database;
+  readonly #files: FileStore;
   readonly #log: FastifyBaseLogger;
   readonly #restorableMs: number;
   readonly #verifier = new ContentVerifier();
 
-  private constructor(options: ConversationFilesOptions, store: ContentStore) {
-    this.store = store;
+  constructor(options: ConversationFilesOptions) {
+    this.contents = options.contents;
     this.uploadLimitBytes = options.uploadLimitBytes;
-    this.#database = options.database;
+    this.#files = options.files;
     this.#log = options.log;
     this.#restorableMs = options.restorableMs ?? restorableMs;
-    this.cleaner = new Cleaner(options.database, store, options.log, cleanEveryMs);
+    this.cleaner = new Cleaner(options.files, options.contents, options.log, cleanEveryMs);
   }
 
-  static async open(options: ConversationFilesOptions): Promise<ConversationFiles> {
-    return new ConversationFiles(options, await ContentStore.open(options.folder));
-  }
-
-  /** Stores uploads that are on the disk: all of them, or none. */
-  async add(files: readonly NewFile[], by: string | null): Promise<FileRow[]> {
+  /** Adds uploads whose contents are in the store: all of them, or none. */
+  async add(actor: FileActor, uploads: readonly NewFile[]): Promise<ConversationFile[]> {
+    let added: ConversationFile[];
     try {
-      return await this.#database.call('files.add', { store: this.store.folder, files, by, at: now() });
+      added = await this.#files.add(actor, uploads);
     } catch (error) {
-      await Promise.all(files.map((file) => this.store.discard({ path: file.staged })));
+      await this.discard(uploads);
       throw error;
     }
+    for (const [index, file] of added.entries()) await this.#settle(uploads[index]!, file);
+    return added;
   }
 
-  /** @throws {CoreError} file_not_found, also for a deleted one */
-  async get(fileId: string): Promise<FileRow> {
-    const row = await this.#database.call('files.get', { fileId });
-    if (row === undefined || row.is_deleted === 1) throw notFound(fileId);
-    return row;
+  /** Removes the contents of uploads that come to nothing. */
+  async discard(uploads: readonly Pick<NewFile, 'content'>[]): Promise<void> {
+    await Promise.all(uploads.map(({ content }) => this.contents.remove(content.place)));
+  }
+
+  /** @throws {CoreError} file_not_found, also for a deleted one and for another owner's */
+  async get(reader: FileReader, fileId: string): Promise<ConversationFile> {
+    const file = await this.#find(reader, fileId);
+    if (file === undefined || file.isDeleted) throw notFound(fileId);
+    return file;
   }
 
   list(
+    owner: Owner,
     filter: { readonly session?: string | undefined; readonly search?: string | undefined },
     after: FileCursor | undefined,
     limit: number,
-  ): Promise<FileRow[]> {
+  ): Promise<ConversationFile[]> {
     const words = filter.search?.split(/\s+/u).filter((word) => word !== '') ?? [];
-    return this.#database.call('files.list', { sessionId: filter.session, words, after, limit });
+    return this.#files.list(owner, { sessionId: filter.session, words }, after, limit);
   }
 
   /**
-   * The content of a file, opened; it is what its row says.
+   * The content of a file, opened; it is what was uploaded.
    *
-   * @throws {CoreError} file_gone when it is not in the store, or not what was uploaded
+   * @throws {CoreError} file_gone when it is not in the store, or damaged
    */
-  async open(row: FileRow): Promise<FileHandle> {
-    const handle = (await this.store.openContent(row.file_hash)) ?? (await this.#adopt(row));
-    if (handle === undefined) throw this.#gone(row, 'is not in the store');
-    const expected = { hash: row.file_hash, size: row.file_size };
-    const whole = await this.#verifier.matches(handle, expected).catch(() => false);
-    if (whole) return handle;
-    await handle.close();
-    throw this.#gone(row, 'is damaged: it is not what was uploaded');
+  async open(file: ConversationFile): Promise<OpenContent> {
+    const content = file.place === null ? await this.#adopt(file) : await this.contents.open(file.place);
+    if (content === undefined) throw this.#gone(file, 'is not in the store');
+    if (await this.#isWhole(content, file)) return content;
+    await content.close();
+    throw this.#gone(file, 'is damaged: it is not what was uploaded');
   }
 
-  async rename(fileId: string, name: string, by: string | null): Promise<FileRow> {
-    const row = await this.#database.call('files.rename', { fileId, name, by, at: now() });
-    if (row === undefined) throw notFound(fileId);
-    return row;
+  async rename(actor: FileActor, fileId: string, name: string): Promise<ConversationFile> {
+    return found(fileId, await this.#files.rename(actor, fileId, name));
   }
 
   async copy(
+    actor: FileActor,
     fileId: string,
     to: { readonly sessionId?: string | undefined; readonly name?: string | undefined },
-    by: string | null,
-  ): Promise<FileRow> {
+  ): Promise<ConversationFile> {
     // Opening it takes a content that AutoBot stored into the store, and tells one that is gone.
-    await (await this.open(await this.get(fileId))).close();
-    const ids = { fileId, newId: randomUUID() };
-    const row = await this.#database.call('files.copy', {
-      ...ids,
-      ...to,
-      store: this.store.folder,
-      by,
-      at: now(),
-    });
-    if (row === undefined) throw notFound(fileId);
-    return row;
+    const source = await this.get({ owner: actor.owner, readsUnowned: false }, fileId);
+    await (await this.open(source)).close();
+    return found(fileId, await this.#files.copy(actor, fileId, { newId: randomUUID(), ...to }));
   }
 
-  async delete(fileId: string, by: string | null): Promise<void> {
-    const done = await this.#database.call('files.delete', {
-      fileId,
-      by,
-      at: now(),
-      removeAt: this.#removeAt(),
-    });
-    if (!done) throw notFound(fileId);
+  async delete(actor: FileActor, fileId: string): Promise<void> {
+    if (!(await this.#files.delete(actor, fileId, this.#removeAt()))) throw notFound(fileId);
   }
 
-  /** Deletes the files that only this chat has. */
-  deleteOfChat(sessionId: string, by: string | null): Promise<number> {
-    return this.#database.call('files.deleteOfChat', {
-      sessionId,
-      by,
-      at: now(),
-      removeAt: this.#removeAt(),
-    });
+  /** Deletes the files that only this session has. */
+  deleteOfSession(actor: FileActor, sessionId: string): Promise<number> {
+    return this.#files.deleteOfSession(actor, sessionId, this.#removeAt());
   }
 
-  async restore(fileId: string, by: string | null): Promise<FileRow> {
-    const row = await this.#database.call('files.restore', { fileId, by, at: now() });
-    if (row !== undefined) return row;
-    const found = await this.#database.call('files.get', { fileId });
-    if (found === undefined) throw notFound(fileId);
-    if (found.is_deleted === 0) return found;
+  async restore(actor: FileActor, fileId: string): Promise<ConversationFile> {
+    const restored = await this.#files.restore(actor, fileId);
+    if (restored !== undefined) return restored;
+    const file = found(fileId, await this.#files.get(actor.owner, fileId));
+    if (!file.isDeleted) return file;
     throw new CoreError(
       'file_gone',
-      `file ${fileId} was deleted at ${found.deleted_at}, too long ago to restore it`,
+      `file ${fileId} was deleted at ${file.deletedAt}, too long ago to restore it`,
     );
   }
 
   /** Also of deleted files. */
-  async accesses(fileId: string, before: number, limit: number): Promise<AccessRow[]> {
-    if ((await this.#database.call('files.get', { fileId })) === undefined) throw notFound(fileId);
-    return this.#database.call('files.accesses', { fileId, before, limit });
+  async accesses(reader: FileReader, fileId: string, before: number, limit: number): Promise<FileAccess[]> {
+    if ((await this.#find(reader, fileId)) === undefined) throw notFound(fileId);
+    return this.#files.accesses(fileId, before, limit);
   }
 
   /** Records an access. When that fails, the access is still served: a full disk must not hide what is on it. */
   async logAccess(type: AccessType, fileId: string, by: string | null, details: object = {}): Promise<void> {
     try {
-      await this.#database.call('files.logAccess', { type, fileId, by, at: now(), details });
+      await this.#files.logAccess(type, fileId, by, details);
     } catch (error) {
       this.#log.error(
         { err: error, file_id: fileId, access: type, by },
@@ -165,66 +148,83 @@ export class ConversationFiles {
     }
   }
 
-  async metadata(fileId: string): Promise<Record<string, string>> {
-    await this.get(fileId);
-    const entries = await this.#database.call('files.metadata', { fileId });
-    return Object.fromEntries(entries.map(({ key, value }) => [key, value ?? '']));
+  async metadata(reader: FileReader, fileId: string): Promise<Record<string, string>> {
+    await this.get(reader, fileId);
+    return this.#metadata(fileId);
   }
 
   async changeMetadata(
+    owner: Owner,
     fileId: string,
     changes: Readonly<Record<string, string | null>>,
   ): Promise<Record<string, string>> {
-    if (!(await this.#database.call('files.changeMetadata', { fileId, at: now(), changes })))
-      throw notFound(fileId);
-    return this.metadata(fileId);
+    if (!(await this.#files.changeMetadata(owner, fileId, changes))) throw notFound(fileId);
+    return this.#metadata(fileId);
   }
 
   close(): Promise<void> {
     return this.cleaner.close();
   }
 
-  #gone(row: FileRow, found: string): CoreError {
-    this.#log.error({ file_id: row.file_id, sha256: row.file_hash }, `the content of a file ${found}`);
-    return new CoreError(
-      'file_gone',
-      `the content of file ${row.file_id} ${found}; restore it from a backup, or upload it again`,
-    );
+  async #metadata(fileId: string): Promise<Record<string, string>> {
+    const entries = await this.#files.metadata(fileId);
+    return Object.fromEntries(entries.map(({ key, value }) => [key, value ?? '']));
+  }
+
+  async #find({ owner, readsUnowned }: FileReader, fileId: string): Promise<ConversationFile | undefined> {
+    const own = await this.#files.get(owner, fileId);
+    return own ?? (readsUnowned ? this.#files.get(unowned, fileId) : undefined);
   }
 
   #removeAt(): string {
     return new Date(Date.now() + this.#restorableMs).toISOString();
   }
 
+  /** An equal content that was there before serves both, unless it is damaged: then the new one takes its place. */
+  async #settle({ content }: NewFile, file: ConversationFile): Promise<void> {
+    const { place } = file;
+    if (place === null || place === content.place) return;
+    const earlier = await this.contents.open(place);
+    const whole = earlier !== undefined && (await this.#isWhole(earlier, file));
+    await earlier?.close();
+    if (whole) return this.contents.remove(content.place);
+    if ((await this.#files.keepContent(content, place)) === content.place) await this.contents.remove(place);
+  }
+
+  async #isWhole(content: OpenContent, file: ConversationFile): Promise<boolean> {
+    return this.#verifier.matches(content, file).catch(() => false);
+  }
+
   /**
    * A file that AutoBot stored, where the folder is the one that AutoBot used: its content is copied into the store when it is
    * first asked for, if it is what its row says.
    */
-  async #adopt(row: FileRow): Promise<FileHandle | undefined> {
-    const { folder } = this.store;
-    const places = [
-      row.file_path,
-      join(folder, row.session_id, row.stored_filename),
-      join(folder, row.stored_filename),
-    ];
-    places.push(join(folder, basename(row.file_path)));
-    for (const place of places) {
-      const source = await this.store.openInside(place);
-      if (source === undefined) continue;
-      const staged = await this.store.stage(source.createReadStream());
-      if (staged.hash === row.file_hash && contentPath(staged.hash) !== undefined) {
-        const { path, hash } = staged;
-        await this.#database.call('files.adopt', { store: folder, fileId: row.file_id, staged: path, hash });
-        return this.store.openContent(hash);
-      }
-      await this.store.discard(staged);
+  async #adopt(file: ConversationFile): Promise<OpenContent | undefined> {
+    const source = await this.contents.openLegacy({ sessionId: file.sessionId, ...file.legacy });
+    if (source === undefined) return undefined;
+    const whole = source.size === 0 ? [] : source.read({ start: 0, end: source.size - 1 });
+    const content = await this.contents.stage(whole as AsyncIterable<Buffer>).finally(() => source.close());
+    if (content.sha256 !== file.sha256) {
+      await this.contents.remove(content.place);
+      return undefined;
     }
-    return undefined;
+    const place = await this.#files.keepContent(content, null);
+    if (place !== content.place) await this.contents.remove(content.place);
+    return this.contents.open(place);
+  }
+
+  #gone(file: ConversationFile, what: string): CoreError {
+    this.#log.error({ file_id: file.id, sha256: file.sha256 }, `the content of a file ${what}`);
+    return new CoreError(
+      'file_gone',
+      `the content of file ${file.id} ${what}; restore it from a backup, or upload it again`,
+    );
   }
 }
 
-function now(): string {
-  return new Date().toISOString();
+function found(fileId: string, file: ConversationFile | undefined): ConversationFile {
+  if (file === undefined) throw notFound(fileId);
+  return file;
 }
 
 function notFound(fileId: string): CoreError {

@@ -5,6 +5,7 @@ import type { Chat, ChatCall } from '../chat/chat.ts';
 import { chatRequestSchema, namedSession } from '../chat/request.ts';
 import type { ContextRecord } from '../chat/turn.ts';
 import { CoreError } from '../errors.ts';
+import { ownerOf } from './caller.ts';
 import { describeError } from './errors.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
@@ -45,7 +46,7 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
       const call = {
         request: body,
         session: namedSession(body, headers['x-session-id']),
-        caller: headers['x-service-id'],
+        owner: ownerOf(request),
         idempotencyKey: headers['idempotency-key'],
       };
       const ended = endsWith(reply, options);

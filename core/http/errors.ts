@@ -85,6 +85,19 @@ function fromDatabase(cause: DatabaseError): CoreError {
   if (cause.code === 'database-full') {
     return new CoreError('storage_full', 'the disk of the database is full; nothing was stored', { cause });
   }
+  if (cause.code === 'turn-lost') {
+    return new CoreError(
+      'session_taken_over',
+      'another core service took this session over, and the turn was not stored: ask again',
+      { cause },
+    );
+  }
+  if (cause.code === 'database-busy' || cause.code === 'deadline-passed') {
+    return new CoreError('storage_busy', `the database is too busy (${cause.code}): try again`, { cause });
+  }
+  if (cause.code === 'database-unreachable') {
+    return new CoreError('storage_unavailable', 'the database does not answer: try again', { cause });
+  }
   return new CoreError('storage_unavailable', `the database failed (${cause.code}); nothing was stored`, {
     cause,
   });

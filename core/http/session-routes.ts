@@ -2,13 +2,10 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { Archive } from '../chat/archive.ts';
-import { toJson, toMarkdown, toShown } from '../chat/export.ts';
+import { toJson, toMarkdown, toShown, toShownChat } from '../chat/export.ts';
 import { sessionId } from '../chat/request.ts';
-import { toSearchExpression } from '../chat/search-expression.ts';
-import type { ChatRow } from '../database/queries/chats.ts';
-import { CoreError } from '../errors.ts';
 import type { ConversationFiles } from '../files/conversation-files.ts';
-import { callerOf } from './caller.ts';
+import { actorOf, ownerOf, type UnownedReaders } from './caller.ts';
 import { fromCursor, nextCursor, pageQuery, toPage } from './page.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
@@ -38,11 +35,18 @@ const foundSchema = z.object({
   created_at: z.string(),
 });
 
+/** Lists what belongs to nobody instead of what is the caller's. */
+const unownedQuery = z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false);
 const title = z.string().trim().min(1).max(200);
 const params = z.object({ session: sessionId });
 
 /** The session API under /api/chats. */
-export function sessionRoutes(server: FastifyInstance, archive: Archive, files: ConversationFiles): void {
+export function sessionRoutes(
+  server: FastifyInstance,
+  archive: Archive,
+  files: ConversationFiles,
+  readers: UnownedReaders,
+): void {
   const app = server.withTypeProvider<ZodTypes>();
   const tags = ['sessions'];
 
@@ -53,12 +57,12 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         tags,
         summary: 'Make a session',
         body: z.strictObject({ id: sessionId.optional(), title: title.optional() }).nullish(),
-        headers: z.looseObject({ 'x-service-id': z.string().max(63).optional() }),
         response: { 201: chatSchema, ...errorAnswers },
       },
     },
-    async ({ body, headers }, reply) => {
-      const chat = await archive.create(body?.id, body?.title ?? null, headers['x-service-id'] ?? null);
+    async (request, reply) => {
+      const { id, title: named } = request.body ?? {};
+      const chat = toShownChat(await archive.create(ownerOf(request), id, named ?? null));
       return reply.code(201).header('location', `/api/chats/${chat.id}`).send(chat);
     },
   );
@@ -69,18 +73,20 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
       schema: {
         tags,
         summary: 'List sessions, the most lately used first',
-        querystring: z.object(pageQuery),
+        querystring: z.object({ ...pageQuery, unowned: unownedQuery }),
         response: { 200: z.object({ chats: z.array(chatSchema), next_cursor: nextCursor }), ...errorAnswers },
       },
     },
-    async ({ query }) => {
+    async (request) => {
+      const { query } = request;
       const before = query.cursor === undefined ? null : fromCursor(query.cursor, 'string', 'number');
       const found = await archive.list(
+        readers.listedBy(request, query.unowned),
         query.limit + 1,
         before === null ? null : { updatedAt: before[0], chatId: before[1] },
       );
-      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.updated_at, last.chat_id]);
-      return { chats: rows.map(({ chat_id: _, ...chat }): ChatRow => chat), next_cursor };
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.updatedAt, last.chatId]);
+      return { chats: rows.map(toShownChat), next_cursor };
     },
   );
 
@@ -95,6 +101,7 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         querystring: z.object({
           q: z.string().min(1).max(500),
           session_id: sessionId.optional(),
+          unowned: unownedQuery,
           ...pageQuery,
         }),
         response: {
@@ -103,27 +110,32 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         },
       },
     },
-    async ({ query }) => {
-      const match = toSearchExpression(query.q);
-      if (match === undefined) {
-        throw new CoreError('invalid_request', 'q: found no letter or digit, expected words to search for', {
-          param: 'q',
-        });
-      }
-      const found = await archive.search(match, {
+    async (request) => {
+      const { query } = request;
+      const found = await archive.search(readers.listedBy(request, query.unowned), query.q, {
         session: query.session_id ?? null,
         before: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
         limit: query.limit + 1,
       });
-      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.message_id]);
-      return { messages: rows.map(({ message_id: _, ...message }) => message), next_cursor };
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.messageId]);
+      const messages = rows.map(
+        ({ sessionId: session_id, title: named, position, role, excerpt, createdAt }) => ({
+          session_id,
+          title: named,
+          position,
+          role,
+          excerpt,
+          created_at: createdAt,
+        }),
+      );
+      return { messages, next_cursor };
     },
   );
 
   app.get(
     '/api/chats/:session',
     { schema: { tags, summary: 'One session', params, response: { 200: chatSchema, ...errorAnswers } } },
-    async (request) => archive.get(request.params.session),
+    async (request) => toShownChat(await archive.get(readers.readerOf(request), request.params.session)),
   );
 
   app.get(
@@ -140,8 +152,12 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         },
       },
     },
-    async ({ params: { session }, query }) => {
-      const found = await archive.messages(session, {
+    async (request) => {
+      const {
+        params: { session },
+        query,
+      } = request;
+      const found = await archive.messages(readers.readerOf(request), session, {
         limit: query.limit + 1,
         from: query.cursor === undefined ? null : fromCursor(query.cursor, 'number')[0],
         newestFirst: query.order === 'desc',
@@ -162,7 +178,21 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         response: { 200: chatSchema, ...errorAnswers },
       },
     },
-    async (request) => archive.rename(request.params.session, request.body.title),
+    async (request) =>
+      toShownChat(await archive.rename(ownerOf(request), request.params.session, request.body.title)),
+  );
+
+  app.post(
+    '/api/chats/:session/claim',
+    {
+      schema: {
+        tags,
+        summary: "Make a session that belongs to nobody, and its files, the caller's",
+        params,
+        response: { 200: chatSchema, ...errorAnswers },
+      },
+    },
+    async (request) => toShownChat(await archive.claim(readers.readerOf(request), request.params.session)),
   );
 
   app.delete(
@@ -176,8 +206,8 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
       },
     },
     async (request, reply) => {
-      await archive.delete(request.params.session);
-      await files.deleteOfChat(request.params.session, callerOf(request));
+      await archive.delete(ownerOf(request), request.params.session);
+      await files.deleteOfSession(actorOf(request), request.params.session);
       return reply.code(204).send();
     },
   );
@@ -193,9 +223,12 @@ export function sessionRoutes(server: FastifyInstance, archive: Archive, files: 
         response: { 200: z.string(), ...errorAnswers },
       },
     },
-    async ({ params: { session }, query: { format } }, reply) => {
-      const chat = await archive.get(session);
-      const pages = archive.pages(session);
+    async (request, reply) => {
+      const { session } = request.params;
+      const { format } = request.query;
+      const reader = readers.readerOf(request);
+      const chat = await archive.get(reader, session);
+      const pages = archive.pages(reader, session);
       const [type, ending, text] =
         format === 'json'
           ? ['application/json; charset=utf-8', 'json', toJson(chat, pages)]

@@ -110,9 +110,17 @@ export function autobotRows(file: string): Record<string, unknown[]> {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
     return Object.fromEntries(
-      autobotTables.map((table) => [table, database.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all()]),
+      autobotTables.map((table) => [
+        table,
+        database.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all().map(withoutOwner),
+      ]),
     );
   } finally {
     database.close();
   }
+}
+
+/** Every column that AutoBot knows. */
+function withoutOwner({ owner_service: _, owner_user: __, ...row }: Record<string, unknown>): object {
+  return row;
 }

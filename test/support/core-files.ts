@@ -4,10 +4,16 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { Test } from 'tap';
-import { type Database, openDatabase } from '../../core/database/database.ts';
+import type { Database } from '../../core/database/database.ts';
+import { openDatabase } from '../../core/database/open-database.ts';
 import { ConversationFiles } from '../../core/files/conversation-files.ts';
+import { FolderStore } from '../../core/files/folder-store.ts';
+import { UnownedReaders } from '../../core/http/caller.ts';
 import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
+import { fileStore } from '../../core/store/file-store.ts';
+import { unowned } from '../../core/terms/owner.ts';
+import { sqliteOptions } from './sqlite-options.ts';
 import { tempFolder } from './temp-folder.ts';
 
 export interface FileService {
@@ -31,17 +37,17 @@ export interface FileServiceOptions {
 export async function startFileService(t: Test, options: FileServiceOptions = {}): Promise<FileService> {
   const folder = options.folder ?? (await tempFolder(t));
   const log = pino({ level: 'silent' });
-  const database = await openDatabase({ file: join(folder, 'core.db') });
+  const database = await openDatabase(sqliteOptions(join(folder, 'core.db')));
   const store = join(folder, 'files');
-  const files = await ConversationFiles.open({
-    database,
-    folder: store,
+  const files = new ConversationFiles({
+    files: fileStore(database),
+    contents: await FolderStore.open(store),
     uploadLimitBytes: options.uploadLimitBytes ?? 1024 * 1024,
     log,
     ...(options.restorableMs === undefined ? {} : { restorableMs: options.restorableMs }),
   });
   const app = await buildServer(log, new Registry(), 'test');
-  await fileRoutes(app, files);
+  await fileRoutes(app, files, new UnownedReaders([]));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   let closed = false;
   const close = async () => {
@@ -92,4 +98,11 @@ export async function upload(
 /** Waits for something that another connection brings about. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(5);
+}
+
+/** Where the content of a file is on the disk. */
+export async function placeOf(service: FileService, { id }: Pick<ShownFile, 'id'>): Promise<string> {
+  const file = await service.database.call('files.get', { owner: unowned, fileId: id });
+  if (file?.place == null) throw new Error(`the content of ${id} has no place`);
+  return join(service.store, file.place);
 }

@@ -14,6 +14,8 @@ export const modelsFile = new URL('llm_models.yaml', import.meta.url).pathname;
 
 export const testTimeouts: CoreTimeouts = {
   redis: 100,
+  database: 5000,
+  slow_read: 10_000,
   connect: 500,
   response: 5000,
   idle: 5000,
@@ -26,7 +28,7 @@ export interface TestCore {
   readonly service: CoreService;
   readonly url: string;
   readonly model: ModelServer;
-  readonly config: CoreConfig;
+  readonly config: CoreConfig & { readonly sqlite: string };
   readonly logLines: Record<string, unknown>[];
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>;
   /** One turn, not streamed; the body of the answer. */
@@ -42,6 +44,7 @@ export interface TestCoreOptions {
   readonly cors?: CoreConfig['cors'];
   /** Default: those of {@link modelsFile}. */
   readonly models?: LlmModels;
+  readonly unownedReaders?: readonly string[];
   /** Called before the start, with the path of the database that does not exist yet. */
   readonly prepare?: (sqlite: string) => void;
 }
@@ -50,12 +53,14 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
   const folder = await tempFolder(t);
   const model = new ModelServer();
   const { port } = await model.listen();
-  const config: CoreConfig = {
+  const sqlite = join(folder, 'core.db');
+  const config: CoreConfig & { readonly sqlite: string } = {
     listen: { host: '127.0.0.1', port: 0 },
     redis: { url: parseRedisUrl(options.redis ?? 'redis://127.0.0.1:1'), databases: { chat: 0 }, pool: 2 },
-    sqlite: join(folder, 'core.db'),
+    sqlite,
     files: join(folder, 'files'),
     upload_limit: 1024 * 1024,
+    unowned_readers: [...(options.unownedReaders ?? [])],
     outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
     models: { file: modelsFile, service: 'ai-stack' },
     ...(options.cors && { cors: options.cors }),

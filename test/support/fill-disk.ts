@@ -1,25 +1,29 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { openDatabase } from '../../core/database/database.ts';
+import { openDatabase } from '../../core/database/open-database.ts';
 import { ConversationFiles } from '../../core/files/conversation-files.ts';
+import { FolderStore } from '../../core/files/folder-store.ts';
+import { UnownedReaders } from '../../core/http/caller.ts';
 import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
+import { fileStore } from '../../core/store/file-store.ts';
 import { form } from './core-files.ts';
+import { sqliteOptions } from './sqlite-options.ts';
 
 /** A process that uploads into a small file system until it is full, and prints what happened as JSON. */
 const folder = process.argv[2]!;
 const log = pino({ level: 'silent' });
-const database = await openDatabase({ file: join(folder, 'core.db') });
+const database = await openDatabase(sqliteOptions(join(folder, 'core.db')));
 const limit = 1024 * 1024;
-const files = await ConversationFiles.open({
-  database,
-  folder: join(folder, 'files'),
+const files = new ConversationFiles({
+  files: fileStore(database),
+  contents: await FolderStore.open(join(folder, 'files')),
   uploadLimitBytes: limit,
   log,
 });
 const app = await buildServer(log, new Registry(), 'test');
-await fileRoutes(app, files);
+await fileRoutes(app, files, new UnownedReaders([]));
 const url = await app.listen({ host: '127.0.0.1', port: 0 });
 
 const kept: string[] = [];

@@ -1,156 +1,219 @@
+import type { ExpressionBuilder } from 'kysely';
+import type { Conversation, FoundMessage, SearchTerm, StoredMessage } from '../../terms/conversation.ts';
+import { excerptOf } from '../../terms/excerpt.ts';
+import { type Owner, unowned } from '../../terms/owner.ts';
 import type { Connection } from '../connection.ts';
-import { read, write } from '../query.ts';
-import { messageColumns, type StoredMessage } from './turns.ts';
+import { DatabaseError } from '../errors.ts';
+import { read, slowRead, write } from '../query.ts';
+import type { Tables } from '../tables.ts';
+import { ownerColumns } from './owned.ts';
+import { messageColumns } from './turns.ts';
 
-/** A chat as the session API shows it. */
-export interface ChatRow {
-  readonly id: string;
-  readonly title: string | null;
-  readonly created_by: string | null;
-  readonly created_at: string;
-  readonly updated_at: string;
-  readonly message_count: number;
+/** Where a list of sessions goes on. */
+export interface ConversationCursor {
+  readonly updatedAt: string;
+  readonly chatId: number;
 }
 
-/** A message that a search has found. */
-export interface FoundMessage {
-  readonly message_id: number;
-  readonly session_id: string;
-  readonly title: string | null;
-  readonly position: number;
-  readonly role: string;
-  /** An excerpt with the found words between `[` and `]`. */
-  readonly excerpt: string;
-  readonly created_at: string;
+const conversationColumns = [
+  'session_id as id',
+  'title',
+  'created_by as createdBy',
+  'created_at as createdAt',
+  'updated_at as updatedAt',
+  'message_count as messageCount',
+] as const;
+
+/** One session of one owner. */
+interface Named {
+  readonly owner: Owner;
+  readonly session: string;
 }
 
-const chatColumns = 'session_id AS id, title, created_by, created_at, updated_at, message_count';
+const isNamed =
+  ({ owner, session }: Named) =>
+  (where: ExpressionBuilder<Tables, 'chats'>) =>
+    where.and([where.and({ ...ownerColumns(owner), session_id: session }), where('deleted_at', 'is', null)]);
 
-function getChat(db: Connection, session: string): ChatRow | undefined {
-  return db.get<ChatRow>(
-    `SELECT ${chatColumns} FROM chats WHERE session_id = :session AND deleted_at IS NULL`,
-    { session },
-  );
+function getConversation({ tables }: Connection, named: Named): Promise<Conversation | undefined> {
+  return tables.selectFrom('chats').select(conversationColumns).where(isNamed(named)).executeTakeFirst();
 }
 
-/** Queries of the session API. `session` is the name that clients use. */
+/** Queries of the session API. `session` is the name that clients use; each is about the sessions of one owner. */
 export const chatQueries = {
   /** Makes a chat; undefined when the session has one. */
   'chats.create': write(
-    (
-      db,
-      chat: { session: string; windowId: string; title: string | null; caller: string | null; now: string },
-    ): ChatRow | undefined => {
-      const { changes } = db.run(
-        `INSERT OR IGNORE INTO chats (session_id, window_id, title, created_by, created_at, updated_at)
-         VALUES (:session, :windowId, :title, :caller, :now, :now)`,
-        chat,
-      );
-      return changes === 0 ? undefined : getChat(db, chat.session);
+    async (
+      connection,
+      chat: Named & { windowId: string; title: string | null; now: string },
+    ): Promise<Conversation | undefined> => {
+      const created = await connection.tables
+        .insertInto('chats')
+        .values({
+          ...ownerColumns(chat.owner),
+          session_id: chat.session,
+          window_id: chat.windowId,
+          title: chat.title,
+          created_by: chat.owner.service === '' ? null : chat.owner.service,
+          created_at: chat.now,
+          updated_at: chat.now,
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('chat_id')
+        .executeTakeFirst();
+      return created === undefined ? undefined : getConversation(connection, chat);
     },
   ),
 
-  'chats.get': read((db, { session }: { session: string }) => getChat(db, session)),
+  'chats.get': read((connection, named: Named) => getConversation(connection, named)),
 
   /** The most lately changed first; `before` is the last row of the page before. */
-  'chats.list': read(
+  'chats.list': slowRead(
     (
-      db,
-      { limit, before }: { limit: number; before: { updatedAt: string; chatId: number } | null },
-    ): (ChatRow & { chat_id: number })[] =>
-      db.all(
-        `SELECT ${chatColumns}, chat_id FROM chats WHERE deleted_at IS NULL
-           AND (updated_at, chat_id) < (:updatedAt, :chatId)
-         ORDER BY updated_at DESC, chat_id DESC LIMIT :limit`,
-        {
-          limit,
-          updatedAt: before?.updatedAt ?? '9999',
-          chatId: before?.chatId ?? Number.MAX_SAFE_INTEGER,
-        },
-      ),
+      { tables },
+      { owner, limit, before }: { owner: Owner; limit: number; before: ConversationCursor | null },
+    ): Promise<(Conversation & { chatId: number })[]> => {
+      let rows = tables
+        .selectFrom('chats')
+        .select([...conversationColumns, 'chat_id as chatId'])
+        .where((where) => where.and(ownerColumns(owner)))
+        .where('deleted_at', 'is', null);
+      if (before !== null) {
+        rows = rows.where((where) =>
+          where(where.refTuple('updated_at', 'chat_id'), '<', where.tuple(before.updatedAt, before.chatId)),
+        );
+      }
+      return rows.orderBy('updated_at', 'desc').orderBy('chat_id', 'desc').limit(limit).execute();
+    },
   ),
 
   /** Messages after (or, newest first, before) a position; undefined when there is no such chat. */
-  'chats.messages': read(
-    (
-      db,
-      {
-        session,
-        limit,
-        from,
-        newestFirst,
-      }: { session: string; limit: number; from: number | null; newestFirst: boolean },
-    ): StoredMessage[] | undefined => {
-      const chat = db.get<{ chat_id: number }>(
-        'SELECT chat_id FROM chats WHERE session_id = :session AND deleted_at IS NULL',
-        { session },
-      );
+  'chats.messages': slowRead(
+    async (
+      { tables },
+      page: Named & { limit: number; from: number | null; newestFirst: boolean },
+    ): Promise<StoredMessage[] | undefined> => {
+      const chat = await tables.selectFrom('chats').select('chat_id').where(isNamed(page)).executeTakeFirst();
       if (chat === undefined) return undefined;
-      const [comparison, order, start] = newestFirst
-        ? ['<', 'DESC', Number.MAX_SAFE_INTEGER]
-        : ['>', 'ASC', 0];
-      return db.all<StoredMessage>(
-        `SELECT ${messageColumns} FROM messages
-         WHERE chat_id = :chat AND position ${comparison} :from ORDER BY position ${order} LIMIT :limit`,
-        { chat: chat.chat_id, from: from ?? start, limit },
-      );
+      let rows = tables.selectFrom('messages').select(messageColumns).where('chat_id', '=', chat.chat_id);
+      if (page.from !== null) rows = rows.where('position', page.newestFirst ? '<' : '>', page.from);
+      return rows
+        .orderBy('position', page.newestFirst ? 'desc' : 'asc')
+        .limit(page.limit)
+        .execute();
     },
   ),
 
   'chats.rename': write(
-    (db, { session, title, now }: { session: string; title: string; now: string }): ChatRow | undefined => {
-      db.run(
-        'UPDATE chats SET title = :title, updated_at = :now WHERE session_id = :session AND deleted_at IS NULL',
-        { session, title, now },
-      );
-      return getChat(db, session);
+    async (
+      connection,
+      { title, now, ...named }: Named & { title: string; now: string },
+    ): Promise<Conversation | undefined> => {
+      await connection.tables
+        .updateTable('chats')
+        .set({ title, updated_at: now })
+        .where(isNamed(named))
+        .execute();
+      return getConversation(connection, named);
+    },
+  ),
+
+  /** Gives an unowned session, and the files that were uploaded to it, an owner. Undefined when there is none. */
+  'chats.claim': write(
+    async (connection, { owner, session }: Named): Promise<Conversation | 'exists' | undefined> => {
+      if ((await getConversation(connection, { owner, session })) !== undefined) return 'exists';
+      const { tables } = connection;
+      const { numUpdatedRows } = await tables
+        .updateTable('chats')
+        .set(ownerColumns(owner))
+        .where(isNamed({ owner: unowned, session }))
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows === 0n) return undefined;
+      await tables
+        .updateTable('conversation_files')
+        .set(ownerColumns(owner))
+        .where((where) => where.and({ ...ownerColumns(unowned), session_id: session }))
+        .execute();
+      return getConversation(connection, { owner, session });
     },
   ),
 
   /** Hides a chat at once; `chats.purge` removes its rows. Undefined when there is no such chat. */
   'chats.delete': write(
-    (db, { session, now }: { session: string; now: string }): { windowId: string } | undefined =>
-      db.get<{ windowId: string }>(
-        `UPDATE chats SET deleted_at = :now WHERE session_id = :session AND deleted_at IS NULL
-         RETURNING window_id AS windowId`,
-        { session, now },
-      ),
+    ({ tables }, { now, ...named }: Named & { now: string }): Promise<{ windowId: string } | undefined> =>
+      tables
+        .updateTable('chats')
+        .set({ deleted_at: now })
+        .where(isNamed(named))
+        .returning('window_id as windowId')
+        .executeTakeFirst(),
   ),
 
   /** Removes up to `limit` messages of deleted chats, or one chat that has none left. False when nothing is left to do. */
-  'chats.purge': write((db, { limit }: { limit: number }): boolean => {
-    const chat = db.get<{ chat_id: number }>(
-      'SELECT chat_id FROM chats WHERE deleted_at IS NOT NULL ORDER BY chat_id LIMIT 1',
-    );
+  'chats.purge': write(async ({ tables }, { limit }: { limit: number }): Promise<boolean> => {
+    const chat = await tables
+      .selectFrom('chats')
+      .select('chat_id')
+      .where('deleted_at', 'is not', null)
+      .orderBy('chat_id')
+      .limit(1)
+      .executeTakeFirst();
     if (chat === undefined) return false;
-    const { changes } = db.run(
-      `DELETE FROM messages WHERE message_id IN
-         (SELECT message_id FROM messages WHERE chat_id = :chat ORDER BY position LIMIT :limit)`,
-      { chat: chat.chat_id, limit },
-    );
-    if (changes < limit) db.run('DELETE FROM chats WHERE chat_id = :chat', { chat: chat.chat_id });
+    const { numDeletedRows } = await tables
+      .deleteFrom('messages')
+      .where('message_id', 'in', (from) =>
+        from
+          .selectFrom('messages')
+          .select('message_id')
+          .where('chat_id', '=', chat.chat_id)
+          .orderBy('position')
+          .limit(limit),
+      )
+      .executeTakeFirstOrThrow();
+    if (Number(numDeletedRows) < limit) {
+      await tables.deleteFrom('chats').where('chat_id', '=', chat.chat_id).execute();
+    }
     return true;
   }),
 
-  /** Messages that match an FTS5 expression, the newest first. */
-  'chats.search': read(
-    (
-      db,
-      {
-        match,
-        session,
-        before,
-        limit,
-      }: { match: string; session: string | null; before: number | null; limit: number },
-    ): FoundMessage[] =>
-      db.all<FoundMessage>(
-        `SELECT m.message_id, c.session_id, c.title, m.position, m.role,
-           snippet(messages_search, 0, '[', ']', '…', 24) AS excerpt, m.created_at
-         FROM messages_search s JOIN messages m ON m.message_id = s.rowid JOIN chats c ON c.chat_id = m.chat_id
-         WHERE messages_search MATCH :match AND s.rowid < :before AND c.deleted_at IS NULL
-           AND (:session IS NULL OR c.session_id = :session)
-         ORDER BY s.rowid DESC LIMIT :limit`,
-        { match, session, before: before ?? Number.MAX_SAFE_INTEGER, limit },
-      ),
+  /** Messages that have all of the terms, the newest first. */
+  'chats.search': slowRead(
+    async (
+      { tables, syntax },
+      args: {
+        owner: Owner;
+        terms: readonly SearchTerm[];
+        session: string | null;
+        before: number | null;
+        limit: number;
+      },
+    ): Promise<FoundMessage[]> => {
+      if (args.terms.length === 0) throw new DatabaseError('database-failed', 'chats.search: found no term');
+      let rows = tables
+        .selectFrom('messages_search')
+        .innerJoin('messages', 'messages.message_id', 'messages_search.rowid')
+        .innerJoin('chats', 'chats.chat_id', 'messages.chat_id')
+        .select([
+          'messages.message_id as messageId',
+          'chats.session_id as sessionId',
+          'chats.title',
+          'messages.position',
+          'messages.role',
+          'messages.content',
+          'messages.created_at as createdAt',
+        ])
+        .where(syntax.matches(args.terms))
+        .where(syntax.withinDeadline())
+        .where('chats.owner_service', '=', args.owner.service)
+        .where('chats.owner_user', '=', args.owner.user)
+        .where('chats.deleted_at', 'is', null);
+      if (args.before !== null) rows = rows.where('messages_search.rowid', '<', args.before);
+      if (args.session !== null) rows = rows.where('chats.session_id', '=', args.session);
+      const found = await rows.orderBy('messages_search.rowid', 'desc').limit(args.limit).execute();
+      return found.map(({ content, ...message }) => ({
+        ...message,
+        excerpt: excerptOf(content, args.terms),
+      }));
+    },
   ),
 } as const;

@@ -1,8 +1,4 @@
-/** Bytes of a content, both ends included. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
+import type { ContentRange } from '../../files/content-store.ts';
 
 /** More ranges than any honest client asks for: then the whole content is sent instead. */
 const maxRanges = 16;
@@ -19,7 +15,7 @@ const maxRanges = 16;
 export type RangeRequest =
   | { readonly kind: 'whole' }
   | { readonly kind: 'none' }
-  | { readonly kind: 'parts'; readonly ranges: readonly ByteRange[] };
+  | { readonly kind: 'parts'; readonly ranges: readonly ContentRange[] };
 
 export function parseRange(field: string | undefined, size: number): RangeRequest {
   const specs = /^bytes=(.*)$/i
@@ -29,7 +25,7 @@ export function parseRange(field: string | undefined, size: number): RangeReques
   if (specs === undefined) return { kind: 'whole' };
   const wanted = specs.filter((spec) => spec !== '');
   if (wanted.length === 0 || wanted.length > maxRanges) return { kind: 'whole' };
-  const ranges: ByteRange[] = [];
+  const ranges: ContentRange[] = [];
   for (const spec of wanted) {
     const range = parseSpec(spec, size);
     if (range === 'invalid') return { kind: 'whole' };
@@ -39,7 +35,7 @@ export function parseRange(field: string | undefined, size: number): RangeReques
 }
 
 /** Undefined for one that can't be satisfied. */
-function parseSpec(spec: string, size: number): ByteRange | undefined | 'invalid' {
+function parseSpec(spec: string, size: number): ContentRange | undefined | 'invalid' {
   const match = /^(\d*)-(\d*)$/.exec(spec);
   if (match === null || spec === '-') return 'invalid';
   const [, first = '', last = ''] = match;
@@ -54,8 +50,8 @@ function parseSpec(spec: string, size: number): ByteRange | undefined | 'invalid
 }
 
 /** Overlapping ranges become one, so that an answer is never longer than the content is. */
-function coalesce(ranges: readonly ByteRange[]): ByteRange[] {
-  const apart: ByteRange[] = [];
+function coalesce(ranges: readonly ContentRange[]): ContentRange[] {
+  const apart: ContentRange[] = [];
   for (const range of ranges) {
     let merged = range;
     for (let index = apart.length - 1; index >= 0; index--) {

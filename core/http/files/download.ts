@@ -1,24 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { FileRow } from '../../database/queries/files.ts';
 import { CoreError } from '../../errors.ts';
-import { type ByteRange, parseRange } from './byte-range.ts';
+import type { ContentRange, OpenContent } from '../../files/content-store.ts';
+import type { ConversationFile } from '../../terms/file.ts';
+import { parseRange } from './byte-range.ts';
 import { attachment } from './content-disposition.ts';
 import { toMilliseconds } from './file-view.ts';
 import { evaluatePreconditions, rangeApplies } from './preconditions.ts';
 
-const chunkBytes = 256 * 1024;
-
-/** Something to send: its length, and a stream of its bytes that closes the handle at its end, whichever that is. */
+/** Something to send: its length, and a stream of its bytes that closes the content at its end, whichever that is. */
 interface Payload {
   readonly length: number;
   open(): Readable;
 }
 
 /**
- * Answers a GET or HEAD for the content of a file: whole, in ranges, or not at all when the client has it. Closes the handle.
+ * Answers a GET or HEAD for the content of a file: whole, in ranges, or not at all when the client has it. Closes the content.
  *
  * The content is whatever somebody uploaded. Browsers are told to save it, to trust no other type than the one given, and to run
  * nothing in it.
@@ -28,13 +26,13 @@ interface Payload {
 export async function sendContent(
   request: FastifyRequest,
   reply: FastifyReply,
-  row: FileRow,
-  handle: FileHandle,
+  file: ConversationFile,
+  content: OpenContent,
 ): Promise<FastifyReply> {
   let sending = false;
   try {
-    const etag = `"${row.file_hash}"`;
-    const modifiedMs = toMilliseconds(row.uploaded_at);
+    const etag = `"${file.sha256}"`;
+    const modifiedMs = toMilliseconds(file.uploadedAt);
     reply.headers({
       etag,
       'last-modified': new Date(modifiedMs).toUTCString(),
@@ -50,30 +48,30 @@ export async function sendContent(
     }
     if (precondition === 'not-modified') return reply.code(304).send();
 
-    const type = row.mime_type ?? 'application/octet-stream';
+    const type = file.mimeType ?? 'application/octet-stream';
     const isHead = request.method === 'HEAD';
     const wantsRange = !isHead && rangeApplies(request.headers, etag, modifiedMs);
-    const range = parseRange(wantsRange ? request.headers.range : undefined, row.file_size);
+    const range = parseRange(wantsRange ? request.headers.range : undefined, file.size);
     if (range.kind === 'none') {
-      reply.header('content-range', `bytes */${row.file_size}`);
-      throw new CoreError('range_not_satisfiable', `the file has ${row.file_size} bytes, numbered from 0`);
+      reply.header('content-range', `bytes */${file.size}`);
+      throw new CoreError('range_not_satisfiable', `the file has ${file.size} bytes, numbered from 0`);
     }
     reply.headers({
       'content-type': type,
-      'content-disposition': attachment(row.original_filename),
+      'content-disposition': attachment(file.name),
       'content-security-policy': "default-src 'none'; sandbox",
       'cross-origin-resource-policy': 'same-origin',
     });
     let payload: Payload;
     if (range.kind === 'whole') {
-      payload = part(handle, { start: 0, end: row.file_size - 1 });
-      reply.header('repr-digest', `sha-256=:${Buffer.from(row.file_hash, 'hex').toString('base64')}:`);
+      payload = part(content, { start: 0, end: file.size - 1 });
+      reply.header('repr-digest', `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`);
     } else if (range.ranges.length === 1) {
-      payload = part(handle, range.ranges[0]!);
-      reply.code(206).header('content-range', contentRange(range.ranges[0]!, row.file_size));
+      payload = part(content, range.ranges[0]!);
+      reply.code(206).header('content-range', contentRange(range.ranges[0]!, file.size));
     } else {
       const boundary = randomBytes(18).toString('hex');
-      payload = parts(handle, range.ranges, type, row.file_size, boundary);
+      payload = parts(content, range.ranges, type, file.size, boundary);
       reply.code(206).header('content-type', `multipart/byteranges; boundary=${boundary}`);
     }
     reply.header('content-length', payload.length);
@@ -83,21 +81,21 @@ export async function sendContent(
     sending = true;
     return reply.send(payload.open());
   } finally {
-    if (!sending) await handle.close();
+    if (!sending) await content.close();
   }
 }
 
-function part(handle: FileHandle, range: ByteRange): Payload {
+function part(content: OpenContent, range: ContentRange): Payload {
   return {
     length: range.end - range.start + 1,
-    open: () => handle.createReadStream({ ...range, highWaterMark: chunkBytes }),
+    open: () => closing(content, content.read(range)),
   };
 }
 
 /** @see RFC 9110 §14.6 */
 function parts(
-  handle: FileHandle,
-  ranges: readonly ByteRange[],
+  content: OpenContent,
+  ranges: readonly ContentRange[],
   type: string,
   size: number,
   boundary: string,
@@ -111,16 +109,20 @@ function parts(
   async function* write(): AsyncGenerator<string | Buffer> {
     for (const [index, range] of ranges.entries()) {
       yield heads[index]!;
-      yield* handle.createReadStream({ ...range, highWaterMark: chunkBytes, autoClose: false });
+      yield* content.read(range);
     }
     yield tail;
   }
   return {
     length: ranges.reduce((sum, { start, end }) => sum + end - start + 1, framing),
-    open: () => Readable.from(write(), { objectMode: false }).once('close', () => void handle.close()),
+    open: () => closing(content, write()),
   };
 }
 
-function contentRange({ start, end }: ByteRange, size: number): string {
+function closing(content: OpenContent, bytes: AsyncIterable<string | Buffer>): Readable {
+  return Readable.from(bytes, { objectMode: false }).once('close', () => void content.close());
+}
+
+function contentRange({ start, end }: ContentRange, size: number): string {
   return `bytes ${start}-${end}/${size}`;
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { AccessRow, FileRow } from '../../database/queries/files.ts';
+import type { ConversationFile, FileAccess } from '../../terms/file.ts';
 
 /** A file as clients see it. */
 export const fileSchema = z.object({
@@ -21,30 +21,30 @@ export const accessSchema = z.object({
   details: z.record(z.string(), z.unknown()),
 });
 
-export function toFile(row: FileRow): z.output<typeof fileSchema> {
+export function toFile(file: ConversationFile): z.output<typeof fileSchema> {
   return {
-    id: row.file_id,
-    session_id: row.session_id === '' ? null : row.session_id,
-    filename: row.original_filename,
-    size: row.file_size,
-    sha256: row.file_hash,
-    mime_type: row.mime_type ?? 'application/octet-stream',
-    uploaded_at: new Date(toMilliseconds(row.uploaded_at)).toISOString(),
-    uploaded_by: row.uploaded_by,
+    id: file.id,
+    session_id: file.sessionId === '' ? null : file.sessionId,
+    filename: file.name,
+    size: file.size,
+    sha256: file.sha256,
+    mime_type: file.mimeType ?? 'application/octet-stream',
+    uploaded_at: new Date(toMilliseconds(file.uploadedAt)).toISOString(),
+    uploaded_by: file.uploadedBy,
   };
 }
 
-export function toAccess(row: AccessRow): z.output<typeof accessSchema> {
+export function toAccess(access: FileAccess): z.output<typeof accessSchema> {
   let details: unknown;
   try {
-    details = JSON.parse(row.access_metadata ?? '{}');
+    details = JSON.parse(access.details ?? '{}');
   } catch {
     details = undefined;
   }
   return {
-    type: row.access_type,
-    by: row.accessed_by,
-    at: new Date(toMilliseconds(row.accessed_at)).toISOString(),
+    type: access.type,
+    by: access.by,
+    at: new Date(toMilliseconds(access.at)).toISOString(),
     details: (typeof details === 'object' && details !== null ? details : {}) as Record<string, unknown>,
   };
 }

@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { sessionId } from '../../chat/request.ts';
 import type { ConversationFiles } from '../../files/conversation-files.ts';
-import { callerOf } from '../caller.ts';
+import type { Owner } from '../../terms/owner.ts';
+import { actorOf, ownerOf, type UnownedReaders } from '../caller.ts';
 import { fromCursor, nextCursor, pageQuery, toPage } from '../page.ts';
 import { errorAnswers, type ZodTypes } from '../schemas.ts';
 import { sendContent } from './download.ts';
@@ -15,17 +16,23 @@ const tags = ['files'];
 const params = z.object({ file: z.string().min(1).max(200) });
 const name = z.string().min(1).max(4096).transform(cleanFilename);
 const search = z.string().max(500).optional();
+/** Lists what belongs to nobody instead of what is the caller's. */
+const unowned = z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false);
 const listSchema = z.object({ files: z.array(fileSchema), next_cursor: nextCursor });
 const metadataAnswer = z.object({ metadata: z.record(z.string(), z.string()) });
 
 /** Conversation files under /api/files, and those of one chat under /api/chats/{session}/files. */
-export async function fileRoutes(server: FastifyInstance, files: ConversationFiles): Promise<void> {
+export async function fileRoutes(
+  server: FastifyInstance,
+  files: ConversationFiles,
+  readers: UnownedReaders,
+): Promise<void> {
   await server.register(async (scope) => {
     // A file that is too large is ours to refuse, in our words.
     await scope.register(multipart, { throwFileSizeLimit: false });
     uploads(scope, files);
-    lists(scope, files);
-    oneFile(scope, files);
+    lists(scope, files, readers);
+    oneFile(scope, files, readers);
     changes(scope, files);
   });
 }
@@ -36,8 +43,9 @@ function uploads(server: FastifyInstance, files: ConversationFiles): void {
     request: FastifyRequest,
     session: string | undefined,
   ): Promise<z.output<typeof listSchema>> => {
-    const staged = await readUpload(request, files.store, files.uploadLimitBytes, session);
-    return { files: (await files.add(staged, callerOf(request))).map(toFile), next_cursor: null };
+    const actor = actorOf(request);
+    const staged = await readUpload(request, files.contents, files.uploadLimitBytes, session);
+    return { files: (await files.add(actor, staged)).map(toFile), next_cursor: null };
   };
   const schema = {
     tags,
@@ -58,19 +66,21 @@ function uploads(server: FastifyInstance, files: ConversationFiles): void {
   );
 }
 
-function lists(server: FastifyInstance, files: ConversationFiles): void {
+function lists(server: FastifyInstance, files: ConversationFiles, readers: UnownedReaders): void {
   const app = server.withTypeProvider<ZodTypes>();
   const list = async (
+    owner: Owner,
     filter: { session?: string | undefined; search?: string | undefined },
     page: { cursor?: string | undefined; limit: number },
   ) => {
     const after = page.cursor === undefined ? undefined : fromCursor(page.cursor, 'string', 'string');
     const found = await files.list(
+      owner,
       filter,
-      after && { uploadedAt: after[0], fileId: after[1] },
+      after && { uploadedAt: after[0], id: after[1] },
       page.limit + 1,
     );
-    const { rows, next_cursor } = toPage(found, page.limit, (last) => [last.uploaded_at ?? '', last.file_id]);
+    const { rows, next_cursor } = toPage(found, page.limit, (last) => [last.uploadedAt ?? '', last.id]);
     return { files: rows.map(toFile), next_cursor };
   };
   const description =
@@ -82,11 +92,15 @@ function lists(server: FastifyInstance, files: ConversationFiles): void {
         tags,
         summary: 'List or search files, the newest first',
         description,
-        querystring: z.object({ q: search, session_id: sessionId.optional(), ...pageQuery }),
+        querystring: z.object({ q: search, session_id: sessionId.optional(), unowned, ...pageQuery }),
         response: { 200: listSchema, ...errorAnswers },
       },
     },
-    async ({ query }) => list({ session: query.session_id, search: query.q }, query),
+    async (request) => {
+      const { query } = request;
+      const owner = readers.listedBy(request, query.unowned);
+      return list(owner, { session: query.session_id, search: query.q }, query);
+    },
   );
   app.get(
     '/api/chats/:session/files',
@@ -96,15 +110,21 @@ function lists(server: FastifyInstance, files: ConversationFiles): void {
         summary: 'List or search the files of a chat, the newest first',
         description,
         params: z.object({ session: sessionId }),
-        querystring: z.object({ q: search, ...pageQuery }),
+        querystring: z.object({ q: search, unowned, ...pageQuery }),
         response: { 200: listSchema, ...errorAnswers },
       },
     },
-    async ({ params: { session }, query }) => list({ session, search: query.q }, query),
+    async (request) => {
+      const {
+        params: { session },
+        query,
+      } = request;
+      return list(readers.listedBy(request, query.unowned), { session, search: query.q }, query);
+    },
   );
 }
 
-function oneFile(server: FastifyInstance, files: ConversationFiles): void {
+function oneFile(server: FastifyInstance, files: ConversationFiles, readers: UnownedReaders): void {
   const app = server.withTypeProvider<ZodTypes>();
   app.get(
     '/api/files/:file',
@@ -117,9 +137,9 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
       },
     },
     async (request) => {
-      const row = await files.get(request.params.file);
-      await files.logAccess('view', row.file_id, callerOf(request));
-      return toFile(row);
+      const file = await files.get(readers.readerOf(request), request.params.file);
+      await files.logAccess('view', file.id, actorOf(request).by);
+      return toFile(file);
     },
   );
   app.get(
@@ -134,18 +154,13 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
     },
     async (request, reply) => {
       reply.header('x-content-type-options', 'nosniff');
-      const row = await files.get(request.params.file);
-      const handle = await files.open(row);
+      const file = await files.get(readers.readerOf(request), request.params.file);
+      const content = await files.open(file);
       if (request.method === 'GET') {
         const { range } = request.headers;
-        await files.logAccess(
-          'download',
-          row.file_id,
-          callerOf(request),
-          range === undefined ? {} : { range },
-        );
+        await files.logAccess('download', file.id, actorOf(request).by, range === undefined ? {} : { range });
       }
-      return sendContent(request, reply, row, handle);
+      return sendContent(request, reply, file, content);
     },
   );
   app.get(
@@ -162,11 +177,15 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
         },
       },
     },
-    async ({ params: { file }, query }) => {
+    async (request) => {
+      const {
+        params: { file },
+        query,
+      } = request;
       const before =
         query.cursor === undefined ? Number.MAX_SAFE_INTEGER : fromCursor(query.cursor, 'number')[0];
-      const found = await files.accesses(file, before, query.limit + 1);
-      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.log_id]);
+      const found = await files.accesses(readers.readerOf(request), file, before, query.limit + 1);
+      const { rows, next_cursor } = toPage(found, query.limit, (last) => [last.logId]);
       return { accesses: rows.map(toAccess), next_cursor };
     },
   );
@@ -180,7 +199,7 @@ function oneFile(server: FastifyInstance, files: ConversationFiles): void {
         response: { 200: metadataAnswer, ...errorAnswers },
       },
     },
-    async (request) => ({ metadata: await files.metadata(request.params.file) }),
+    async (request) => ({ metadata: await files.metadata(readers.readerOf(request), request.params.file) }),
   );
 }
 
@@ -198,7 +217,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
       },
     },
     async (request) =>
-      toFile(await files.rename(request.params.file, request.body.filename, callerOf(request))),
+      toFile(await files.rename(actorOf(request), request.params.file, request.body.filename)),
   );
   app.post(
     '/api/files/:file/copy',
@@ -214,7 +233,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
     async (request, reply) => {
       const { session_id, filename } = request.body ?? {};
       const to = { sessionId: session_id, name: filename };
-      return reply.code(201).send(toFile(await files.copy(request.params.file, to, callerOf(request))));
+      return reply.code(201).send(toFile(await files.copy(actorOf(request), request.params.file, to)));
     },
   );
   app.delete(
@@ -228,7 +247,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
       },
     },
     async (request, reply) => {
-      await files.delete(request.params.file, callerOf(request));
+      await files.delete(actorOf(request), request.params.file);
       return reply.code(204).send();
     },
   );
@@ -242,7 +261,7 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         response: { 200: fileSchema, ...errorAnswers },
       },
     },
-    async (request) => toFile(await files.restore(request.params.file, callerOf(request))),
+    async (request) => toFile(await files.restore(actorOf(request), request.params.file)),
   );
   app.patch(
     '/api/files/:file/metadata',
@@ -255,6 +274,8 @@ function changes(server: FastifyInstance, files: ConversationFiles): void {
         response: { 200: metadataAnswer, ...errorAnswers },
       },
     },
-    async (request) => ({ metadata: await files.changeMetadata(request.params.file, request.body) }),
+    async (request) => ({
+      metadata: await files.changeMetadata(ownerOf(request), request.params.file, request.body),
+    }),
   );
 }

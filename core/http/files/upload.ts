@@ -3,9 +3,9 @@ import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { sessionId } from '../../chat/request.ts';
-import type { NewFile } from '../../database/queries/file-contents.ts';
 import { CoreError } from '../../errors.ts';
-import type { ContentStore } from '../../files/store.ts';
+import type { ContentStore } from '../../files/content-store.ts';
+import type { NewFile } from '../../terms/file.ts';
 import { cleanFilename } from './filename.ts';
 
 /** At most so many files in one request, and so many fields beside them. */
@@ -32,7 +32,7 @@ export const metadataChangeSchema = z
 
 /**
  * Reads a multipart form: any number of files, and the fields `session_id` and `metadata` (a JSON object) that hold for all of them. Every file
- * is on the disk when this returns; when it throws, none is left.
+ * is in the store when this returns; when it throws, none is left.
  *
  * @param session the chat that the route names
  * @throws {CoreError} unsupported_media_type, body_too_large, invalid_request, storage_full
@@ -70,7 +70,7 @@ export async function readUpload(
     const common = { sessionId: session ?? readSession(fields), metadata: readMetadata(fields) };
     return files.map((file) => ({ ...file, ...common }));
   } catch (error) {
-    await Promise.all(files.map((file) => store.discard({ path: file.staged })));
+    await Promise.all(files.map(({ content }) => store.remove(content.place)));
     if (isTooMany(error))
       throw invalid('body', `at most ${filesPerUpload} files and ${fieldsPerUpload} fields`);
     throw isMalformed(error) ? malformed(error) : error;
@@ -99,18 +99,16 @@ async function stagePart(
   store: ContentStore,
   limitBytes: number,
 ): Promise<Omit<NewFile, 'sessionId' | 'metadata'>> {
-  const { path, size, hash } = await store.stage(part.file);
+  const content = await store.stage(part.file);
   if (part.file.truncated) {
-    await store.discard({ path });
+    await store.remove(content.place);
     throw tooLarge(limitBytes);
   }
   return {
-    fileId: randomUUID(),
+    id: randomUUID(),
     name: cleanFilename(part.filename ?? ''),
     mimeType: cleanMimeType(part.mimetype),
-    staged: path,
-    size,
-    hash,
+    content,
   };
 }
 

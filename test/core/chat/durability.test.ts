@@ -176,7 +176,7 @@ async function noted(file: string): Promise<boolean> {
   const { DatabaseSync } = await import('node:sqlite');
   const database = new DatabaseSync(file, { readOnly: true });
   try {
-    return database.prepare('SELECT count(*) AS n FROM open_turn_texts').get()?.n !== 0;
+    return database.prepare('SELECT count(*) AS n FROM turn_texts').get()?.n !== 0;
   } finally {
     database.close();
   }

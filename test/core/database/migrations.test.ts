@@ -1,5 +1,4 @@
 import t from 'tap';
-import { shippedMigrations } from '../../../core/database/database.ts';
 import { DatabaseError } from '../../../core/database/errors.ts';
 import {
   type Migration,
@@ -7,6 +6,7 @@ import {
   schemaVersion,
   toMigrations,
 } from '../../../core/database/migrations.ts';
+import { shippedMigrations } from '../../../core/database/open-database.ts';
 
 const script = (version: number, name = `${String(version).padStart(4, '0')}_x.sql`): Migration => ({
   version,
@@ -15,19 +15,32 @@ const script = (version: number, name = `${String(version).padStart(4, '0')}_x.s
 });
 
 t.test('the release ships one script for every version its queries are written for', async (t) => {
-  const versions = (await shippedMigrations()).map(({ version }) => version);
-  t.strictSame(
-    versions,
-    Array.from({ length: schemaVersion }, (_, index) => index + 1),
-  );
+  for (const engine of ['sqlite', 'postgres'] as const) {
+    const versions = (await shippedMigrations(engine)).map(({ version }) => version);
+    t.strictSame(
+      versions,
+      Array.from({ length: schemaVersion }, (_, index) => index + 1),
+    );
+  }
 });
 
-t.test('only files named NNNN_name.sql are scripts', async (t) => {
-  const files = ['0000_zero.sql', '0002_b.sql', '12_short.sql', '0003.sql', 'notes.sql'];
-  const found = toMigrations(files.map((name) => ({ name, text: '' })));
+t.test('only files named NNNN_name.ENGINE.sql are scripts', async (t) => {
+  const files = [
+    '0000_zero.sqlite.sql',
+    '0002_b.sqlite.sql',
+    '0002_b.postgres.sql',
+    '12_short.sqlite.sql',
+    '0003.sqlite.sql',
+    '0004_x.sql',
+    'notes.sql',
+  ];
+  const found = toMigrations(
+    files.map((name) => ({ name, text: '' })),
+    'sqlite',
+  );
   t.strictSame(
     found.map(({ name }) => name),
-    ['0002_b.sql'],
+    ['0002_b.sqlite.sql'],
   );
 });
 
@@ -68,7 +81,7 @@ t.test('a version above every script is a newer database, even when scripts are 
     () => planMigrations(schemaVersion + 1, [], 'x.db'),
     new DatabaseError(
       'database-newer',
-      `x.db: found schema version ${schemaVersion + 1}, expected at most ${schemaVersion}; it was made by a newer version of this program: run that one, or restore the backup taken before its migration (FILE.v*.backup)`,
+      `x.db: found schema version ${schemaVersion + 1}, expected at most ${schemaVersion}; it was made by a newer version of this program: run that one, or restore the backup taken before its migration`,
     ),
   );
   t.equal(planMigrations(schemaVersion, [], 'x.db').problem, undefined);

@@ -1,13 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import t from 'tap';
+import { unowned } from '../../../core/terms/owner.ts';
 import { makeAutobotDatabase } from '../../support/autobot-database.ts';
-import { type FileService, type ShownFile, startFileService, upload } from '../../support/core-files.ts';
+import {
+  type FileService,
+  placeOf,
+  type ShownFile,
+  startFileService,
+  upload,
+} from '../../support/core-files.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const sha256 = (content: string) => createHash('sha256').update(content).digest('hex');
@@ -66,7 +72,7 @@ t.test('no name that a client gives leads out of the store, or is part of a path
   );
   t.notMatch(encoded.filename, /\//);
   const found = (await tree(service.folder)).filter((path) => !path.startsWith('core.db'));
-  for (const path of found) t.match(path, /^files\/sha256\/([0-9a-f]{2})\/\1[0-9a-f]{62}$/);
+  for (const path of found) t.match(path, /^files\/sha256\/([0-9a-f]{2})\/\1[0-9a-f]{62}\.[0-9a-f-]{36}$/);
   t.equal(found.length, names.length + 1);
 });
 
@@ -104,29 +110,40 @@ t.test('what a crash left half-way is cleared at the start, what is in use is no
   const folder = await tempFolder(t);
   const first = await startFileService(t, { folder });
   const kept = await upload(first.url, 'kept', 'kept.txt');
+  const keptPlace = (await placeOf(first, kept)).slice(first.store.length + 1);
   await first.close();
-  const orphan = sha256('orphan');
-  await mkdir(join(first.store, 'sha256', orphan.slice(0, 2)), { recursive: true });
-  await writeFile(join(first.store, 'sha256', orphan.slice(0, 2), orphan), 'orphan');
-  const alive: ChildProcess = spawn('sleep', ['60']);
-  t.teardown(() => alive.kill());
-  const dead = spawn('true');
-  await new Promise((resolve) => dead.once('exit', resolve));
-  await writeFile(join(first.store, 'incoming', `${dead.pid}.half`), 'half');
-  await writeFile(join(first.store, 'incoming', `${alive.pid}.half`), 'of a process that lives');
+  const daysAgo = (days: number) => new Date(Date.now() - days * 24 * 3_600_000);
+  const orphans = [sha256('orphan'), `${sha256('another')}.${randomUUID()}`];
+  for (const orphan of orphans) {
+    const path = join(first.store, 'sha256', orphan.slice(0, 2), orphan);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, 'orphan');
+    await utimes(path, daysAgo(2), daysAgo(2));
+  }
+  const young = `${sha256('young')}.${randomUUID()}`;
+  await mkdir(join(first.store, 'sha256', young.slice(0, 2)), { recursive: true });
+  await writeFile(
+    join(first.store, 'sha256', young.slice(0, 2), young),
+    'an upload that another core service commits',
+  );
+  await writeFile(join(first.store, 'incoming', 'old'), 'half');
+  await utimes(join(first.store, 'incoming', 'old'), daysAgo(2), daysAgo(2));
+  await writeFile(join(first.store, 'incoming', 'new'), 'of an upload that goes on');
 
   const second = await startFileService(t, { folder });
-  t.strictSame(await readdir(join(second.store, 'incoming')), [`${alive.pid}.half`]);
   await second.files.cleaner.clean();
-  t.strictSame(await tree(join(second.store, 'sha256')), [`${kept.sha256.slice(0, 2)}/${kept.sha256}`]);
+  t.strictSame(await readdir(join(second.store, 'incoming')), ['new']);
+  t.strictSame(
+    (await tree(join(second.store, 'sha256'))).map((path) => `sha256/${path}`),
+    [keptPlace, `sha256/${young.slice(0, 2)}/${young}`].sort(),
+  );
   t.equal(await (await fetch(`${second.url}/api/files/${kept.id}/content`)).text(), 'kept');
 });
 
 t.test('a content that is missing is said to be, and the next upload of it heals', async (t) => {
   const service = await startFileService(t);
-  const { id, sha256: hash } = await upload(service.url, 'lost', 'lost.txt');
-  const path = join(service.store, 'sha256', hash.slice(0, 2), hash);
-  await rm(path);
+  const { id } = await upload(service.url, 'lost', 'lost.txt');
+  await rm(await placeOf(service, { id }));
   for (const [method, url] of [
     ['GET', `/api/files/${id}/content`],
     ['POST', `/api/files/${id}/copy`],
@@ -164,7 +181,8 @@ t.test(
       file('d', join(store, 's1', 'd_d.txt'), 'outside'),
       file('e', '/etc/hostname', 'unknown'),
     ]);
-    const { url } = await startFileService(t, { folder });
+    const service = await startFileService(t, { folder });
+    const { url } = service;
     const get = async (id: string) => {
       const response = await fetch(`${url}/api/files/${id}/content`);
       return [
@@ -179,10 +197,7 @@ t.test(
     t.strictSame(await get('c'), [410, 'file_gone'], 'outside of the store');
     t.strictSame(await get('d'), [410, 'file_gone'], 'a link that leads out of it');
     t.strictSame(await get('e'), [410, 'file_gone']);
-    t.equal(
-      await readFile(join(store, 'sha256', sha256('alpha').slice(0, 2), sha256('alpha')), 'utf8'),
-      'alpha',
-    );
+    t.equal(await readFile(await placeOf(service, { id: 'a' }), 'utf8'), 'alpha');
     t.equal(await readFile(join(store, 's1', 'a_a.txt'), 'utf8'), 'alpha', 'the original stays');
     await rm(join(store, 's1', 'a_a.txt'));
     t.strictSame(await get('a'), [200, 'alpha']);
@@ -210,7 +225,12 @@ t.test("AutoBot's pending clean-ups remove nothing that is in use, and no row", 
   const inAYear = new Date(Date.now() + 365 * 24 * 3_600_000).toISOString();
   const hashes = await service.database.call('files.clean', { now: inAYear, limit: 100 });
   t.strictSame(hashes, [sha256('dead')]);
-  t.equal(await service.database.call('files.sweep', { store: service.store, hashes: [sha256('live')] }), 0);
-  t.equal((await service.database.call('files.get', { fileId: 'dead' }))?.is_deleted, 1);
+  t.equal(
+    await service.database
+      .call('contents.drop', { hashes: [sha256('live')] })
+      .then((places) => places.length),
+    0,
+  );
+  t.equal((await service.database.call('files.get', { owner: unowned, fileId: 'dead' }))?.isDeleted, true);
   t.equal(await (await fetch(`${service.url}/api/files/live/content`)).text(), 'live');
 });

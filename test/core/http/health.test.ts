@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
+import { schemaVersion } from '../../../core/database/migrations.ts';
 import { startTestCore } from '../../support/core-service.ts';
 
 t.test(
@@ -7,7 +8,7 @@ t.test(
   async (t) => {
     const core = await startTestCore(t, {
       prepare(sqlite) {
-        // Somebody else's table, in the way of 0002_chats.sql.
+        // Somebody else's table, in the way of 0002_chats.sqlite.sql.
         const database = new DatabaseSync(sqlite);
         database.exec('CREATE TABLE chats (id INTEGER)');
         database.close();
@@ -21,8 +22,11 @@ t.test(
         database: {
           status: 'degraded',
           schema_version: 1,
-          schema_target: 4,
-          problem: { code: 'migration-broken', message: /0002_chats\.sql does not run here .*restart/ },
+          schema_target: schemaVersion,
+          problem: {
+            code: 'migration-broken',
+            message: /0002_chats\.sqlite\.sql does not run here .*restart/,
+          },
         },
       },
     });
@@ -32,16 +36,17 @@ t.test(
       'so does the log',
     );
 
-    const body = new FormData();
-    body.append('file', new Blob(['x']), 'x.txt');
-    t.equal((await core.fetch('/api/files', { method: 'POST', body })).status, 201, 'files need version 1');
     const stateless = await core.fetch('/v1/chat/completions', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ messages: [{ role: 'user', content: 'hi' }] }),
     });
     t.equal(stateless.status, 200, 'a stateless call needs none');
-    for (const refused of [await core.say('s', 'hi'), await core.fetch('/api/chats')]) {
+    for (const refused of [
+      await core.say('s', 'hi'),
+      await core.fetch('/api/chats'),
+      await core.fetch('/api/files'),
+    ]) {
       t.equal(refused.status, 503);
       t.match(await refused.json(), { error: { code: 'storage_outdated', message: /\/health says/ } });
     }

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { contentPath } from '../../../../core/files/content-path.ts';
 import { attachment } from '../../../../core/http/files/content-disposition.ts';
 import { cleanFilename } from '../../../../core/http/files/filename.ts';
 
@@ -78,18 +77,4 @@ t.test('a Content-Disposition is one line of ASCII that says the name exactly', 
     }),
     { numRuns: 2000 },
   );
-});
-
-t.test('only a hash makes a path', async (t) => {
-  t.equal(contentPath(`ab${'0'.repeat(62)}`), `sha256/ab/ab${'0'.repeat(62)}`);
-  for (const hash of [
-    '',
-    'x',
-    'A'.repeat(64),
-    `${'a'.repeat(63)}/`,
-    `../${'a'.repeat(61)}`,
-    `${'a'.repeat(64)}\n`,
-  ]) {
-    t.equal(contentPath(hash), undefined, JSON.stringify(hash));
-  }
 });

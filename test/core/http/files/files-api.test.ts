@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { unowned } from '../../../../core/terms/owner.ts';
 import {
   type FileService,
   form,
@@ -23,7 +24,7 @@ async function json<Body>(url: string, init: RequestInit = {}): Promise<Body> {
 
 async function contents(service: FileService): Promise<string[]> {
   const found = await readdir(join(service.store, 'sha256'), { recursive: true, withFileTypes: true });
-  return found.filter((entry) => entry.isFile()).map((entry) => entry.name);
+  return found.filter((entry) => entry.isFile()).map((entry) => entry.name.slice(0, 64));
 }
 
 const incoming = (service: FileService) => readdir(join(service.store, 'incoming'));
@@ -36,6 +37,9 @@ t.test('a file goes in, is listed, found, renamed, copied, read, deleted and res
     metadata: '{"author":"Åsa"}',
   });
   const headers = { 'x-service-id': 'frontend' };
+  const get = (path: string, init: RequestInit = {}) => fetch(path, { ...init, headers });
+  const own = <Body>(path: string, init: RequestInit = {}) =>
+    json<Body>(path, { ...init, headers: { ...headers, ...init.headers } });
   const made = await fetch(`${url}/api/files`, { method: 'POST', body, headers });
   t.equal(made.status, 201);
   const [file] = ((await made.json()) as { files: ShownFile[] }).files as [ShownFile];
@@ -49,7 +53,7 @@ t.test('a file goes in, is listed, found, renamed, copied, read, deleted and res
     uploaded_at: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/,
   });
   const list = (query: string) =>
-    json<{ files: ShownFile[] }>(`${url}${query}`).then(({ files }) => files.map((f) => f.id));
+    own<{ files: ShownFile[] }>(`${url}${query}`).then(({ files }) => files.map((f) => f.id));
   t.strictSame(await list('/api/files'), [file.id]);
   t.strictSame(await list('/api/chats/chat-1/files'), [file.id]);
   t.strictSame(await list('/api/chats/chat-2/files'), []);
@@ -58,28 +62,28 @@ t.test('a file goes in, is listed, found, renamed, copied, read, deleted and res
   t.strictSame(await list(`/api/files?q=${encodeURIComponent('bericht other')}`), []);
   t.strictSame(await list(`/api/files?q=${encodeURIComponent('%')}`), [], 'no wildcards');
 
-  const renamed = await json(`${url}/api/files/${file.id}`, {
+  const renamed = await own(`${url}/api/files/${file.id}`, {
     method: 'PATCH',
     body: '{"filename":"../../new.txt"}',
   });
   t.match(renamed, { id: file.id, filename: 'new.txt' });
-  const copy = await json<ShownFile>(`${url}/api/files/${file.id}/copy`, {
+  const copy = await own<ShownFile>(`${url}/api/files/${file.id}/copy`, {
     method: 'POST',
     body: '{"session_id":"chat-2"}',
   });
   t.match(copy, { session_id: 'chat-2', filename: 'new.txt', sha256: file.sha256 });
   t.not(copy.id, file.id);
-  t.match(await json(`${url}/api/files/${copy.id}/metadata`), { metadata: { author: 'Åsa' } });
+  t.match(await own(`${url}/api/files/${copy.id}/metadata`), { metadata: { author: 'Åsa' } });
   t.strictSame(await contents(service), [file.sha256], 'stored once');
 
-  t.equal((await fetch(`${url}/api/files/${file.id}`, { method: 'DELETE' })).status, 204);
+  t.equal((await get(`${url}/api/files/${file.id}`, { method: 'DELETE' })).status, 204);
   t.strictSame(await list('/api/files'), [copy.id]);
   for (const path of ['', '/content', '/metadata'])
-    t.equal((await fetch(`${url}/api/files/${file.id}${path}`)).status, 404);
-  t.equal((await fetch(`${url}/api/files/${file.id}`, { method: 'DELETE' })).status, 404);
-  t.match(await json(`${url}/api/files/${file.id}/restore`, { method: 'POST' }), { id: file.id });
-  t.equal(await (await fetch(`${url}/api/files/${file.id}/content`)).text(), 'first');
-  const { accesses } = await json<{ accesses: { type: string; by: string | null }[] }>(
+    t.equal((await get(`${url}/api/files/${file.id}${path}`)).status, 404);
+  t.equal((await get(`${url}/api/files/${file.id}`, { method: 'DELETE' })).status, 404);
+  t.match(await own(`${url}/api/files/${file.id}/restore`, { method: 'POST' }), { id: file.id });
+  t.equal(await (await get(`${url}/api/files/${file.id}/content`)).text(), 'first');
+  const { accesses } = await own<{ accesses: { type: string; by: string | null }[] }>(
     `${url}/api/files/${file.id}/log`,
   );
   t.strictSame(
@@ -334,7 +338,7 @@ t.test('a chat that ends takes the files with it that no other chat has', async 
   const { url, files } = await startFileService(t);
   const own = await upload(url, 'own', 'own.txt', { session_id: 'one' });
   const other = await upload(url, 'other', 'other.txt', { session_id: 'two' });
-  t.equal(await files.deleteOfChat('one', 'frontend'), 1);
+  t.equal(await files.deleteOfSession({ owner: unowned, by: 'frontend' }, 'one'), 1);
   t.equal((await fetch(`${url}/api/files/${own.id}`)).status, 404);
   t.equal((await fetch(`${url}/api/files/${other.id}`)).status, 200);
 });

@@ -1,17 +1,22 @@
 import type { FastifyBaseLogger } from 'fastify';
 import * as z from 'zod';
-import type { Database } from '../database/database.ts';
-import type { ChatState, StoredMessage } from '../database/queries/turns.ts';
 import { RedisUnavailable } from '../redis/errors.ts';
 import type { RedisPool } from '../redis/redis-pool.ts';
+import type { ChatState, StoredMessage } from '../terms/conversation.ts';
 import { messageSchema } from '../terms/message.ts';
 import { type RecalledMessage, toRecalled } from './stored-message.ts';
+import type { TurnStore } from './turn-store.ts';
 
 const timeToLiveSeconds = 24 * 3600;
 
+/**
+ * `epoch` is the epoch of the turn that wrote the entry, or of the chat when the list was made from the database;
+ * `after` is the epoch that the chat had before, null at a rebuild. The chain shows that nothing came in between.
+ */
 const entrySchema = z.object({
   position: z.int(),
-  turn: z.string(),
+  epoch: z.int(),
+  after: z.int().nullable(),
   message: messageSchema,
   counted: z.object({ tokens: z.int(), tokenizer: z.string() }).optional(),
 });
@@ -26,19 +31,20 @@ export interface Recent {
 }
 
 /**
- * The newest messages of each session in Redis: a list, capped, gone after 24 hours without a turn. SQLite is the truth; a list is
- * used only when it ends with the message that SQLite calls the newest and has no gap, and is made anew otherwise.
+ * The newest messages of each session in Redis: a list, capped, gone after 24 hours without a turn. The database is the truth; a list is
+ * used only when it ends with the epoch and position that the database has and its chain has no gap, and is rebuilt otherwise: what a
+ * core service appends that has lost its session is never read.
  */
 export class HotWindow {
   readonly #redis: RedisPool;
-  readonly #database: Database;
+  readonly #turns: TurnStore;
   readonly #cap: number;
   readonly #log: FastifyBaseLogger;
 
   /** @param cap how many messages of a session are kept: as many as any model's retrieval limit */
-  constructor(redis: RedisPool, database: Database, cap: number, log: FastifyBaseLogger) {
+  constructor(redis: RedisPool, turns: TurnStore, cap: number, log: FastifyBaseLogger) {
     this.#redis = redis;
-    this.#database = database;
+    this.#turns = turns;
     this.#cap = cap;
     this.#log = log;
   }
@@ -51,24 +57,21 @@ export class HotWindow {
     );
     const found = entries && parseWindow(entries, chat, limit);
     if (found !== undefined) return { messages: found, hot: true };
-    const rows = await this.#database.call('turns.recent', {
-      chatId: chat.chatId,
-      upTo: chat.lastPosition,
-      limit: entries === undefined ? limit : this.#cap,
-    });
+    const wanted = entries === undefined ? limit : this.#cap;
+    const rows = await this.#turns.recent(chat.chatId, chat.lastPosition, wanted);
     // When Redis could not even be read, writing to it would only cost more time.
-    const hot = entries !== undefined && (await this.#replace(chat.windowId, rows));
+    const hot = entries !== undefined && (await this.#replace(chat, rows));
     return { messages: rows.slice(-limit).map(toRecalled), hot };
   }
 
-  /** Appends the messages of a turn to a window that {@link recent} has called hot. */
-  async append(windowId: string, rows: readonly StoredMessage[]): Promise<void> {
-    const key = keyOf(windowId);
+  /** Appends the messages of a turn to a window that {@link recent} has called hot for the chat before the turn. */
+  async append(before: ChatState, epoch: number, rows: readonly StoredMessage[]): Promise<void> {
+    const key = keyOf(before.windowId);
     await this.#tolerant(() =>
       this.#redis.run('chat', 'rpush', (client) =>
         client
           .multi()
-          .rpush(key, ...rows.map(toEntry))
+          .rpush(key, ...rows.map((row) => toEntry(row, epoch, before.lastEpoch)))
           .ltrim(key, -this.#cap, -1)
           .expire(key, timeToLiveSeconds)
           .exec(),
@@ -81,7 +84,7 @@ export class HotWindow {
     await this.#tolerant(() => this.#redis.run('chat', 'del', (client) => client.del(keyOf(windowId))));
   }
 
-  async #replace(windowId: string, rows: readonly StoredMessage[]): Promise<boolean> {
+  async #replace({ windowId, lastEpoch }: ChatState, rows: readonly StoredMessage[]): Promise<boolean> {
     if (rows.length === 0) return false;
     const key = keyOf(windowId);
     const done = await this.#tolerant(() =>
@@ -89,7 +92,7 @@ export class HotWindow {
         client
           .multi()
           .del(key)
-          .rpush(key, ...rows.map(toEntry))
+          .rpush(key, ...rows.map((row) => toEntry(row, lastEpoch, null)))
           .expire(key, timeToLiveSeconds)
           .exec(),
       ),
@@ -113,32 +116,36 @@ function keyOf(windowId: string): string {
   return `chat:{${windowId}}:window`;
 }
 
-function toEntry(row: StoredMessage): string {
+function toEntry(row: StoredMessage, epoch: number, after: number | null): string {
   const { message, counted } = toRecalled(row);
   return JSON.stringify({
     position: row.position,
-    turn: row.turn_id,
+    epoch,
+    after,
     message,
     ...(counted && { counted }),
   } satisfies Entry);
 }
 
-/** The messages of a list; undefined unless it is whole, without gap, and ends where SQLite says. */
+/** The messages of a list; undefined unless it is whole, its chain has no gap, and it ends where the database says. */
 export function parseWindow(
   entries: readonly string[],
-  chat: Pick<ChatState, 'lastPosition' | 'lastTurn'>,
+  chat: Pick<ChatState, 'lastPosition' | 'lastEpoch'>,
   limit: number,
 ): RecalledMessage[] | undefined {
   if (entries.length !== Math.min(limit, chat.lastPosition)) return undefined;
-  const first = chat.lastPosition - entries.length + 1;
   const messages: RecalledMessage[] = [];
-  for (const [index, text] of entries.entries()) {
+  let position = chat.lastPosition;
+  let newer: Pick<Entry, 'epoch' | 'after'> = { epoch: chat.lastEpoch, after: chat.lastEpoch };
+  for (const text of entries.toReversed()) {
     const entry = parseEntry(text);
-    if (entry?.position !== first + index) return undefined;
-    if (index === entries.length - 1 && entry.turn !== chat.lastTurn) return undefined;
+    if (entry?.position !== position--) return undefined;
+    const sameTurn = entry.epoch === newer.epoch;
+    if (!sameTurn && (messages.length === 0 || entry.epoch !== newer.after)) return undefined;
+    newer = entry;
     messages.push({ message: entry.message, counted: entry.counted });
   }
-  return messages;
+  return messages.reverse();
 }
 
 function parseEntry(text: string): Entry | undefined {

@@ -1,23 +1,22 @@
+import type { DatabaseSync } from 'node:sqlite';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Connection, openForReading, openForWriting } from './connection.ts';
-import {
-  DatabaseError,
-  describeSqliteError,
-  type ErrorMessage,
-  isSqliteError,
-  toErrorMessage,
-} from './errors.ts';
+import type { Connection } from '../connection.ts';
+import { DatabaseError, type ErrorMessage, toErrorMessage } from '../errors.ts';
+import type { Migration } from '../migrations.ts';
+import { queries } from '../queries/index.ts';
+import type { Query } from '../query.ts';
+import { connect, type Deadline } from './connect.ts';
+import { describeSqliteError, isSqliteError } from './errors.ts';
 import { FileIdentity } from './file-identity.ts';
 import { migrate } from './migrate.ts';
-import type { Migration } from './migrations.ts';
-import { queries } from './queries/index.ts';
-import type { Query } from './query.ts';
+import { openForReading, openForWriting } from './open-file.ts';
 
 /** What the thread is told when it starts. */
 export interface WorkerData {
-  readonly role: 'writer' | 'reader';
+  readonly role: 'writer' | 'reader' | 'slow reader';
   readonly file: string;
   readonly busyTimeoutMs: number;
+  readonly slowReadMs: number;
   readonly migrations: readonly Migration[];
 }
 
@@ -36,7 +35,8 @@ export type Response =
 const writesPerCommit = 64;
 
 const port = parentPort as MessagePort;
-const { role, file, busyTimeoutMs, migrations } = workerData as WorkerData;
+const { role, file, busyTimeoutMs, slowReadMs, migrations } = workerData as WorkerData;
+const deadline: Deadline = { at: Number.POSITIVE_INFINITY };
 
 function start(): void {
   try {
@@ -45,10 +45,13 @@ function start(): void {
       const { problem, ...state } = migrate(database, file, migrations);
       database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
       const identity = new FileIdentity(file);
-      serve(new Connection(database), (connection, calls) => answerWrites(connection, calls, identity));
+      const connection = connect(database, deadline);
+      serve(database, (calls) => answerWrites(database, connection, identity, calls));
       port.postMessage({ ...state, ...(problem && { problem: toErrorMessage(problem) }) } satisfies Ready);
     } else {
-      serve(new Connection(openForReading(file, busyTimeoutMs)), answerReads);
+      const database = openForReading(file, busyTimeoutMs);
+      const connection = connect(database, deadline);
+      serve(database, (calls) => answerReads(connection, calls));
       port.postMessage({ version: 0, target: 0 } satisfies Ready);
     }
   } catch (error) {
@@ -59,53 +62,67 @@ function start(): void {
 
 type Call = Exclude<Request, 'close'>;
 
-function serve(
-  connection: Connection,
-  answer: (connection: Connection, calls: readonly Call[]) => Response[],
-): void {
+/** Answers what waits, batch by batch. Queries are asynchronous, but never wait for anything but their own statements. */
+function serve(database: DatabaseSync, answer: (calls: readonly Call[]) => Promise<void>): void {
+  let last: Promise<void> = Promise.resolve();
   port.on('message', (first: Request) => {
-    const calls: Call[] = [];
-    let request: Request | undefined = first;
-    while (request !== undefined && request !== 'close') {
-      calls.push(request);
-      if (calls.length === writesPerCommit) break;
-      request = (receiveMessageOnPort(port) as { message: Request } | undefined)?.message;
-    }
-    if (calls.length > 0) for (const response of answer(connection, calls)) port.postMessage(response);
-    if (request === 'close') {
-      connection.close();
-      port.close();
-    }
+    last = last.then(async () => {
+      const calls: Call[] = [];
+      let request: Request | undefined = first;
+      while (request !== undefined && request !== 'close') {
+        calls.push(request);
+        if (calls.length === writesPerCommit) break;
+        request = (receiveMessageOnPort(port) as { message: Request } | undefined)?.message;
+      }
+      if (calls.length > 0) await answer(calls);
+      if (request === 'close') {
+        database.close();
+        port.close();
+      }
+    });
   });
 }
 
-function answerReads(connection: Connection, calls: readonly Call[]): Response[] {
-  return calls.map((call) => attempt(connection, call));
+async function answerReads(connection: Connection, calls: readonly Call[]): Promise<void> {
+  for (const call of calls) {
+    if (role === 'slow reader') deadline.at = performance.now() + slowReadMs;
+    port.postMessage(await attempt(connection, call));
+  }
 }
 
 /**
  * Writes that are waiting at the same moment share one transaction, and so one fsync; each is a savepoint of it, undone alone when
- * it throws. Nobody gets an answer before the commit that holds their rows is on the disk.
+ * it throws. No answer leaves before the commit that holds its rows is on the disk.
  */
-function answerWrites(connection: Connection, calls: readonly Call[], identity: FileIdentity): Response[] {
-  const { database } = connection;
+async function answerWrites(
+  database: DatabaseSync,
+  connection: Connection,
+  identity: FileIdentity,
+  calls: readonly Call[],
+): Promise<void> {
+  let responses: Response[] = [];
+  // In WAL mode, NORMAL survives the end of the process, but not a loss of power.
+  const brief = calls.every((call) => queryOf(call)?.kind === 'brief-write');
   try {
+    if (brief) database.exec('PRAGMA synchronous = NORMAL');
     database.exec('BEGIN IMMEDIATE');
-    const responses = calls.map((call) => {
+    for (const call of calls) {
       database.exec('SAVEPOINT write');
-      const response = attempt(connection, call);
+      const response = await attempt(connection, call);
       if (!database.isTransaction) throw new Undone(response);
       database.exec('error' in response ? 'ROLLBACK TO write; RELEASE write' : 'RELEASE write');
-      return response;
-    });
+      responses.push(response);
+    }
     identity.check();
     database.exec('COMMIT');
-    return responses;
   } catch (cause) {
     if (database.isTransaction) database.exec('ROLLBACK');
     const error = cause instanceof Undone ? cause.error : toErrorMessage(describeSqliteError(cause, file));
-    return calls.map(({ id }) => ({ id, error }));
+    responses = calls.map(({ id }) => ({ id, error }));
+  } finally {
+    if (brief) database.exec('PRAGMA synchronous = FULL');
   }
+  for (const response of responses) port.postMessage(response);
 }
 
 /** SQLite has rolled back the whole transaction by itself (full disk, I/O error). */
@@ -117,11 +134,16 @@ class Undone extends Error {
   }
 }
 
-function attempt(connection: Connection, { id, name, args }: Call): Response {
+function queryOf({ name }: Call): Query<unknown, unknown> | undefined {
+  return (queries as unknown as Record<string, Query<unknown, unknown>>)[name];
+}
+
+async function attempt(connection: Connection, call: Call): Promise<Response> {
+  const { id, name, args } = call;
   try {
-    const query = (queries as Record<string, Query<unknown, unknown>>)[name];
+    const query = queryOf(call);
     if (query === undefined) throw new DatabaseError('database-failed', `no query is named ${name}`);
-    return { id, value: query.run(connection, args) };
+    return { id, value: await query.run(connection, args) };
   } catch (error) {
     return {
       id,

@@ -1,5 +1,6 @@
 import { constants, DatabaseSync } from 'node:sqlite';
-import type { Plan } from './migrations.ts';
+import type { Plan } from '../migrations.ts';
+import { addFunctions } from './open-file.ts';
 
 interface SchemaRow {
   readonly name: string;
@@ -14,6 +15,7 @@ interface SchemaRow {
 export function rehearse(real: DatabaseSync, steps: Plan['steps']): { runnable: number; error?: Error } {
   const scratch = new DatabaseSync(':memory:');
   try {
+    addFunctions(scratch);
     for (const { sql } of schemaOf(real)) scratch.exec(sql);
     scratch.setAuthorizer((action) =>
       action === constants.SQLITE_TRANSACTION ||

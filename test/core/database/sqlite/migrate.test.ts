@@ -5,17 +5,19 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { openDatabase, shippedMigrations } from '../../../core/database/database.ts';
-import { type Migration, schemaVersion } from '../../../core/database/migrations.ts';
-import { autobotRows, autobotTables, makeAutobotDatabase } from '../../support/autobot-database.ts';
-import { tempFolder } from '../../support/temp-folder.ts';
+import { type Migration, schemaVersion } from '../../../../core/database/migrations.ts';
+import { openDatabase, shippedMigrations } from '../../../../core/database/open-database.ts';
+import { unowned } from '../../../../core/terms/owner.ts';
+import { autobotRows, autobotTables, makeAutobotDatabase } from '../../../support/autobot-database.ts';
+import { sqliteOptions } from '../../../support/sqlite-options.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
 
 const run = promisify(execFile);
-const opener = new URL('../../support/open-database.ts', import.meta.url).pathname;
-const shipped = await shippedMigrations();
+const opener = new URL('../../../support/open-database.ts', import.meta.url).pathname;
+const shipped = await shippedMigrations('sqlite');
 const extra = (sql: string, version = schemaVersion + 1): Migration => ({
   version,
-  name: `${String(version).padStart(4, '0')}_extra.sql`,
+  name: `${String(version).padStart(4, '0')}_extra.sqlite.sql`,
   sql,
 });
 
@@ -48,7 +50,7 @@ async function emptyFile(t: Test, name = 'core.db'): Promise<string> {
 
 /** Opens and closes; what the schema was. */
 async function open(file: string, migrations: readonly Migration[] = shipped) {
-  const database = await openDatabase({ file, migrations });
+  const database = await openDatabase(sqliteOptions(file), migrations);
   await database.close();
   return database.schema;
 }
@@ -140,7 +142,7 @@ t.test('a script that does not run leaves the file as it was, and what it can se
     'a script that reaches for another file': `ATTACH '${file}.other' AS other; CREATE TABLE other.x (y);`,
   };
   for (const [title, sql] of Object.entries(cases)) {
-    const database = await openDatabase({ file, migrations: [...shipped, extra(sql)] });
+    const database = await openDatabase(sqliteOptions(file), [...shipped, extra(sql)]);
     t.match(
       database.schema,
       {
@@ -148,12 +150,12 @@ t.test('a script that does not run leaves the file as it was, and what it can se
         target: schemaVersion + 1,
         problem: {
           code: 'migration-broken',
-          message: /_extra\.sql does not run here .*; put the script of this release back/,
+          message: /_extra\.sqlite\.sql does not run here .*; put the script of this release back/,
         },
       },
       title,
     );
-    t.strictSame(await database.call('files.list', { words: [], limit: 10 }), [], title);
+    t.strictSame(await database.call('files.list', { owner: unowned, words: [], limit: 10 }), [], title);
     await database.close();
     t.ok(before.equals(await readFile(file)), title);
   }
@@ -178,20 +180,27 @@ t.test('what only a newer schema can serve is refused, with what is missing', as
   const file = await emptyFile(t);
   makeAutobotDatabase(file);
   const before = await readFile(file);
-  const database = await openDatabase({ file, migrations: [extra('CREATE TABLE', 1)] });
+  const database = await openDatabase(sqliteOptions(file), [extra('CREATE TABLE', 1)]);
   t.match(database.schema, { version: 0, problem: { code: 'migration-broken' } });
-  t.equal((await database.call('files.list', { words: [], limit: 1000 })).length, 45);
+  await t.rejects(database.call('files.list', { owner: unowned, words: [], limit: 1000 }), {
+    code: 'schema-too-old',
+  });
+  t.strictSame(await database.call('files.metadata', { fileId: 'file-1' }), [
+    { key: 'author', value: 'someone' },
+  ]);
   await database.close();
   const tables = new DatabaseSync(file);
   tables.exec('DROP TABLE file_metadata');
   tables.close();
-  const poorer = await openDatabase({ file, migrations: [] });
+  const poorer = await openDatabase(sqliteOptions(file), []);
   t.match(poorer.schema, { version: 0, target: schemaVersion, problem: { code: 'migration-missing' } });
   await t.rejects(poorer.call('files.metadata', { fileId: 'file-1' }), {
     code: 'schema-too-old',
     message: /^files\.metadata needs a newer schema than .*no such table: file_metadata.*\/health/,
   });
-  t.match(await poorer.call('files.get', { fileId: 'file-1' }), { original_filename: 'notes 1.txt' });
+  t.match(await poorer.call('files.accesses', { fileId: 'file-1', before: 1000, limit: 1 }), [
+    { type: 'upload' },
+  ]);
   await poorer.close();
   t.not(before.length, 0);
 });
@@ -283,7 +292,12 @@ t.test('a full disk leaves the file as it was, and what it can serve is served',
     const [full, after] = await onFullDisk(free);
     t.match(
       full,
-      { version: 0, problem: 'database-full', files: 45, message: /free space on its disk.*then restart/ },
+      {
+        version: 0,
+        problem: 'database-full',
+        files: 'schema-too-old',
+        message: /free space on its disk.*then restart/,
+      },
       `${free} bytes free`,
     );
     t.match(after, { version: schemaVersion, files: 45 }, 'and with space again it migrates');
@@ -297,11 +311,11 @@ t.test('a process killed in the middle of a migration leaves the version before'
   const slow = `CREATE TABLE filler (x);
     INSERT INTO filler SELECT randomblob(500) FROM conversation_files a, conversation_files b, conversation_files c,
       conversation_files d, conversation_files e;`;
-  const url = new URL('../../../core/database/database.ts', import.meta.url).href;
+  const url = new URL('../../../../core/database/open-database.ts', import.meta.url).href;
   const child: ChildProcess = spawn(process.execPath, [
     '-e',
     `const { openDatabase } = await import(${JSON.stringify(url)});
-     await openDatabase(${JSON.stringify({ file, migrations: [extra(slow, 1)] })});`,
+     await openDatabase(${JSON.stringify(sqliteOptions(file))}, ${JSON.stringify([extra(slow, 1)])});`,
   ]);
   const journal = `${file}-journal`;
   while (

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { DatabaseError } from './errors.ts';
+import { DatabaseError } from '../errors.ts';
 
 /**
  * Notices that the database file, or its write-ahead log, is no longer the one that was opened: deleted, moved or

@@ -1,7 +1,7 @@
 import { copyFile, rename, rm } from 'node:fs/promises';
 import t from 'tap';
-import { startCoreProcess } from '../../support/core-process.ts';
-import { answerWith, ModelServer } from '../../support/model-server.ts';
+import { startCoreProcess } from '../../../support/core-process.ts';
+import { answerWith, ModelServer } from '../../../support/model-server.ts';
 
 t.test(
   'a database that is deleted, replaced or loses its log is noticed: no turn is acknowledged',

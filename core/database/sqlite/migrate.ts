@@ -1,23 +1,14 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { openForReading } from './connection.ts';
-import { DatabaseError, describeSqliteError, isSqliteError } from './errors.ts';
-import { type Migration, type Plan, planMigrations } from './migrations.ts';
+import { DatabaseError } from '../errors.ts';
+import { type Migration, type Plan, planMigrations, type SchemaState } from '../migrations.ts';
+import { describeSqliteError, isSqliteError } from './errors.ts';
+import { openForReading } from './open-file.ts';
 import { rehearse } from './scratch.ts';
 
 /** How long to wait for another process that is migrating the same file. */
 const migrationLockMs = 60_000;
-
-/** The schema as it is after the start. */
-export interface SchemaState {
-  /** `PRAGMA user_version` of the file. */
-  readonly version: number;
-  /** The version this program wants. */
-  readonly target: number;
-  /** Why `version` is below `target`, in words for an operator. */
-  readonly problem?: DatabaseError;
-}
 
 /**
  * Brings the file to the newest schema version it can reach, in one transaction that other processes wait for. A file

@@ -1,4 +1,4 @@
-import type { NewMessage, StoredMessage } from '../database/queries/turns.ts';
+import type { NewMessage, StoredMessage } from '../terms/conversation.ts';
 import { type Message, textOf } from '../terms/message.ts';
 import type { MessageTokens } from '../tokens/message-tokens.ts';
 
