@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dist } from '../../tools/build.ts';
 import { type Program, programs } from '../../tools/programs.ts';
+import { leaveSettledState } from '../../tools/settled-state.ts';
 import { freePort, type Started, start } from '../processes.ts';
 import { callee, caller, writeFleetFolder } from './fleet.ts';
 import type { Place } from './peer.ts';
@@ -58,10 +59,12 @@ ${settings.further ?? ''}
 `,
     );
   }
-  if (settings.prepare !== undefined) {
-    const state = join(place.folder, callee, 'state');
-    await mkdir(state, { mode: 0o700 });
-    await settings.prepare(state);
+  for (const service of Object.keys(ports)) {
+    const state = join(place.folder, service, 'state');
+    if (service === callee && settings.prepare !== undefined) {
+      await mkdir(state, { mode: 0o700 });
+      await settings.prepare(state);
+    } else await leaveSettledState(state);
   }
   return {
     folder: place.folder,

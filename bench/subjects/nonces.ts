@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeHandover } from '../../sidecar/replay/handover-file.ts';
 import { ReplayMemory } from '../../sidecar/replay/replay-memory.ts';
+import { leaveSettledState } from '../../tools/settled-state.ts';
 import { inboundWith } from '../peers/countersign-inbound.ts';
 import { benchIdentity } from '../peers/fleet.ts';
 import type { Result, Subject } from '../subject.ts';
@@ -11,7 +12,10 @@ const aheadSeconds = 280;
 
 /** Leaves a replay memory with live nonces in a state directory, as a sidecar that hands over does. */
 async function leaveNonces(stateFolder: string, count: number): Promise<void> {
-  if (count === 0) return;
+  if (count === 0) {
+    await leaveSettledState(stateFolder);
+    return;
+  }
   const { kid } = benchIdentity();
   const memory = new ReplayMemory();
   memory.use(kid, 0xffff_ffff, 0);

@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
+import { leaveSettledState } from '../../tools/settled-state.ts';
 import { fleetOf, fleetYaml, keyringsOf } from './keyrings.ts';
-import { leaveSettledState } from './settled-state.ts';
 
 export type Phase = 'logging' | 'enforcing';
 

@@ -4,7 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { attachState, openState } from '../../../sidecar/replay/state.ts';
-import { leaveSettledState } from '../../support/settled-state.ts';
+import { leaveSettledState } from '../../../tools/settled-state.ts';
 import { type Ask, startStateProcess } from '../../support/state-process.ts';
 
 const kids = ['a/1', 'b/1'];

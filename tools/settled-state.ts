@@ -1,4 +1,4 @@
-import { openState } from '../../sidecar/replay/state.ts';
+import { openState } from '../sidecar/replay/state.ts';
 
 /** Seconds between that stop and now: more than any signature lives. */
 const agoSeconds = 400;
