@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { ZodError } from 'zod';
 import { ignoreOtherSignals } from '../../config/signals.ts';
 import { duration } from '../../config/units.ts';
+import { isAdminAddress } from '../fleet-reader/admin-page.ts';
 import { fromOption, localAdmin } from '../fleet-reader/from.ts';
 import { ownExecutable } from '../guard/executable.ts';
 import { loadGatedReport } from '../guard/gated-report.ts';
@@ -60,7 +61,7 @@ async function once(options: Options): Promise<void> {
   if (gated === undefined || gated === '')
     throw new UsageError('--once needs the gate file: name it with --gated');
   const urls = options.from ?? [localAdmin];
-  const odd = urls.find((url) => !/^https?:\/\//.test(url));
+  const odd = urls.find((url) => !isAdminAddress(url));
   if (odd !== undefined)
     throw new UsageError(
       `--from ${odd}: the guard watches live sidecars, expected a URL such as ${localAdmin}`,

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Fleet, loadFleet } from '../config/fleet.ts';
+import { isAdminAddress } from '../fleet-reader/admin-page.ts';
 import type { SidecarAccess } from '../rotation/bring-keyrings.ts';
 import { OutFolder } from '../rotation/out-folder.ts';
 import { KeyRegistry } from '../rotation/registry.ts';
@@ -68,8 +69,10 @@ export function adminUrlOption(): Option {
     '--from <url>',
     "a sidecar's admin listener, such as http://127.0.0.1:15000 (repeatable)",
   ).argParser((value: string, before: string[] | undefined) => {
-    if (!/^https?:\/\//i.test(value) || !URL.canParse(value))
-      throw new UsageError(`--from: found ${value}, expected http://HOST:PORT of an admin listener`);
+    if (!isAdminAddress(value) || !URL.canParse(value))
+      throw new UsageError(
+        `--from: found ${value}, expected http://HOST:PORT or unix:PATH of an admin listener`,
+      );
     return [...(before ?? []), value];
   });
 }

@@ -10,6 +10,7 @@ import {
   statusSchema,
 } from '../telemetry/documents.ts';
 import { AnsweredNo } from '../terms/exit-codes.ts';
+import { adminPage, isAdminAddress } from './admin-page.ts';
 
 /** Where a sidecar's admin listener is unless sidecar.yaml says otherwise. */
 export const localAdmin = 'http://127.0.0.1:15000';
@@ -24,7 +25,7 @@ export type DocumentName = (typeof names)[number];
 export class FromError extends AnsweredNo {
   constructor(from: string, found: string, options?: ErrorOptions) {
     super(
-      `--from ${from}: found ${found}, expected the address of an admin listener (${localAdmin}), a file with what it ` +
+      `--from ${from}: found ${found}, expected the address of an admin listener (${localAdmin}, unix:PATH), a file with what it ` +
         'answers, or a folder with HOST/status.json, HOST/observed.json and HOST/denials.json',
       options,
     );
@@ -56,7 +57,7 @@ export async function readFrom(
 }
 
 async function readSource(from: string, wanted: readonly DocumentName[]): Promise<HostState[]> {
-  if (/^https?:\/\//i.test(from)) return [await readUrl(from, wanted)];
+  if (isAdminAddress(from)) return [await readUrl(from, wanted)];
   const found = await stat(from).catch((cause: NodeJS.ErrnoException) => {
     throw new FromError(from, cause.code === 'ENOENT' ? 'nothing there' : String(cause.code), { cause });
   });
@@ -80,16 +81,13 @@ async function readUrl(from: string, wanted: readonly DocumentName[]): Promise<H
     wanted.map(async (name) => {
       let text: string;
       try {
-        const response = await fetch(`${base}/${name}`, {
-          signal: AbortSignal.timeout(timeoutMs),
-          redirect: 'error',
-        });
-        if (!response.ok) throw new FromError(from, `HTTP ${response.status} for /${name}`);
-        text = await response.text();
+        const page = await adminPage(base, `/${name}`, AbortSignal.timeout(timeoutMs));
+        if (page.status !== 200) throw new FromError(from, `HTTP ${page.status} for /${name}`);
+        text = page.text;
       } catch (cause) {
         if (cause instanceof FromError) throw cause;
-        const reason =
-          (cause as Error & { cause?: NodeJS.ErrnoException }).cause?.code ?? (cause as Error).name;
+        const { code, name: kind } = cause as NodeJS.ErrnoException;
+        const reason = code === 'ABORT_ERR' ? 'TimeoutError' : (code ?? kind);
         throw new FromError(from, `no answer (${reason})`, { cause });
       }
       return parseDocument(`${base}/${name}`, text);

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
-import { duration, socketAddress } from '../../config/units.ts';
+import { duration, localAddress } from '../../config/units.ts';
 
 const argv = z
   .array(z.string().min(1), { error: 'a command as a list: [systemctl, start, countersign-logging.service]' })
@@ -34,7 +34,7 @@ const commands = z.strictObject({
 
 /** guard.yaml. Durations come out in milliseconds. */
 export const guardConfigSchema = z.strictObject({
-  admin: socketAddress.prefault('127.0.0.1:15000'),
+  admin: localAddress.prefault('127.0.0.1:15000'),
   /** The gate file that allowed the swap. */
   gated: z.string({ error: 'the gate file that allowed the swap to enforcing' }).min(1),
   state: z.string().min(1).default('/var/lib/countersign-guard'),
@@ -62,6 +62,7 @@ export async function loadGuardConfig(file: string): Promise<GuardConfig> {
   const from = (path: string) => resolve(dirname(file), path);
   return {
     ...config,
+    admin: 'path' in config.admin ? { path: from(config.admin.path) } : config.admin,
     gated: from(config.gated),
     state: from(config.state),
     ...(config.metrics === undefined ? {} : { metrics: from(config.metrics) }),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { formatAddress, type ListenAddress } from '../../config/address.ts';
 import { Alarms } from './alarms.ts';
 import { run, runAll } from './commands.ts';
 import { type Alarm, type Decision, decide, freshState, type GuardState, isWell } from './decide.ts';
@@ -182,6 +183,7 @@ export class Guard {
   }
 }
 
-export function adminUrl({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** How `readSidecar` is told where an admin listener is. */
+export function adminUrl(address: ListenAddress): string {
+  return 'path' in address ? formatAddress(address) : `http://${formatAddress(address)}`;
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { adminPage } from '../fleet-reader/admin-page.ts';
 import { pathTemplate } from '../policy/path-template.ts';
 import {
   type DenialsDocument,
@@ -29,16 +30,12 @@ export interface Reading {
   readonly denials: DenialsDocument | undefined;
 }
 
-/** Reads a sidecar's admin listener; never throws. @param base such as `http://127.0.0.1:15000` */
+/** Reads a sidecar's admin listener; never throws. @param base `http://127.0.0.1:15000`, `unix:PATH` */
 export async function readSidecar(base: string): Promise<Reading> {
   const get = async <T>(path: string, parse: (text: string) => T): Promise<T | undefined> => {
     try {
-      const response = await fetch(new URL(path, base), {
-        signal: AbortSignal.timeout(timeoutMs),
-        redirect: 'error',
-      });
-      const text = await response.text();
-      return response.ok ? parse(text) : undefined;
+      const page = await adminPage(base, path, AbortSignal.timeout(timeoutMs));
+      return page.status === 200 ? parse(page.text) : undefined;
     } catch {
       return undefined;
     }

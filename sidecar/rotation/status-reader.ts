@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { adminPage } from '../fleet-reader/admin-page.ts';
 import { type LoadedKeys, loadedKeysSchema } from '../keyring/loaded-keys.ts';
 import { eachAtOnce } from './each-at-once.ts';
 import { type Place, placeName } from './roots.ts';
@@ -101,8 +102,8 @@ export async function fetchText(
 ): Promise<string | undefined> {
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(httpWithinMs)]);
-    const response = await fetch(new URL(path, base), { signal: limit, redirect: 'error' });
-    return response.ok ? await response.text() : undefined;
+    const page = await adminPage(base, path, limit);
+    return page.status === 200 ? page.text : undefined;
   } catch {
     signal.throwIfAborted();
     return undefined;
