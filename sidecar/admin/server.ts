@@ -50,7 +50,7 @@ export async function startAdmin(listen: ListenOn, sources: AdminSources): Promi
   );
   await bind(server, listen);
   return {
-    address: localOf(server),
+    address: localOf(server, listen),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

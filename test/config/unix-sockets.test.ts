@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { lstat, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
-import { build } from '../../tools/build.ts';
+import { build, dist } from '../../tools/build.ts';
 import { fleetOf, keyringsOf } from '../support/keyrings.ts';
 import { runCountersign } from '../support/run-countersign.ts';
 import { sidecarFolder, startBuilt } from '../support/started-sidecar.ts';
@@ -108,3 +111,26 @@ t.test(
     t.match(fourth.output(), /out\.sock: found a file that is no socket, expected nothing, or an old socket/);
   },
 );
+
+t.test('under socket activation the socket unit owns the path', async (t) => {
+  const where = await place(t);
+  const held = createNetServer();
+  const path = join(where.folder, 'route.sock');
+  await new Promise<void>((resolve) => held.listen(path, resolve));
+  t.teardown(() => held.close());
+  const { fd } = (held as unknown as { _handle: { fd: number } })._handle;
+  const app = createServer((_, response) => response.end('from the app'));
+  await new Promise<void>((resolve) => app.listen(where.ports.app, '127.0.0.1', resolve));
+  t.teardown(() => app.close().closeAllConnections());
+  const words = ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', join(dist, 'countersign-enforcing')];
+  const child = spawn('sh', [...words, '--config', join(where.folder, 'sidecar.yaml')], {
+    stdio: ['ignore', 'pipe', 'inherit', fd],
+    env: { PATH: process.env.PATH, LISTEN_FDS: '1', LISTEN_FDNAMES: 'route' },
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  for await (const line of child.stdout as Readable) if (String(line).includes('"event":"ready"')) break;
+  t.match(await call(path, '/x', 'anything'), { status: 200, text: 'from the app' });
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  t.ok((await lstat(path)).isSocket(), 'the path stays');
+});

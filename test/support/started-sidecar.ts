@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { dist } from '../../tools/build.ts';
+import { leaveSettledState } from '../../tools/settled-state.ts';
 import { freePorts } from './sidecar-process.ts';
 import { tempFolder } from './temp-folder.ts';
 import { type Files, goodFiles, type Ports } from './wrong-files.ts';
@@ -32,6 +34,8 @@ export async function sidecarFolder(
   const folder = await tempFolder(t);
   for (const [name, text] of Object.entries(change(goodFiles(ports), ports)))
     await writeFile(join(folder, name), text, { mode: 0o600 });
+  const state = join(folder, 'state');
+  if (!existsSync(state)) await leaveSettledState(state);
   return { folder, ports };
 }
 
