@@ -10,9 +10,14 @@ const checks = new WeakMap<PairKey, string>();
  * the first 16 base64 characters (96 bits) of an HMAC that is used for nothing else.
  */
 export function keyCheck(key: PairKey): string {
+  return key.macBase64(checkedText).slice(0, checkLength);
+}
+
+/** The check of a key that stays loaded, worked out once: `/status` tells it at every question. */
+export function loadedKeyCheck(key: PairKey): string {
   let check = checks.get(key);
   if (check === undefined) {
-    check = key.macBase64(checkedText).slice(0, checkLength);
+    check = keyCheck(key);
     checks.set(key, check);
   }
   return check;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { keyCheck } from './key-check.ts';
+import { loadedKeyCheck } from './key-check.ts';
 import type { Keyring } from './keyring.ts';
 
 const time = z.iso.datetime({ offset: true, error: 'a time such as 2026-11-23T12:00:00Z (RFC 3339)' });
@@ -27,7 +27,7 @@ export function loadedKeys(keyring: Keyring): LoadedKeys {
   const inbound: LoadedKeys['inbound'] = {};
   for (const { caller, kid, key, notAfterMs } of keyring.inbound.values()) {
     inbound[caller] ??= [];
-    const check = keyCheck(key);
+    const check = loadedKeyCheck(key);
     inbound[caller].push(
       Number.isFinite(notAfterMs)
         ? { kid, not_after: new Date(notAfterMs).toISOString(), check }
@@ -38,7 +38,7 @@ export function loadedKeys(keyring: Keyring): LoadedKeys {
   for (const [callee, { kid, keys }] of keyring.outbound)
     outbound[callee] = {
       kid,
-      checks: Object.fromEntries([...keys].map(([host, key]) => [host, keyCheck(key)])),
+      checks: Object.fromEntries([...keys].map(([host, key]) => [host, loadedKeyCheck(key)])),
     };
   return { ...(keyring.issue !== undefined && { issue: keyring.issue }), inbound, outbound };
 }

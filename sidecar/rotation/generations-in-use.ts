@@ -13,11 +13,12 @@ export async function generationsInUse(
   signal: AbortSignal,
 ): Promise<Map<string, number>> {
   const highest = await out.highestGenerations();
-  for (const { keys } of await new StatusReader(access).statuses(placesOf(fleet), signal))
+  await new StatusReader(access).each(placesOf(fleet), signal, ({ keys }) => {
     for (const kid of kidsOf(keys)) {
       const { caller, generation } = splitKeyId(kid);
       highest.set(caller, Math.max(highest.get(caller) ?? 0, generation));
     }
+  });
   return highest;
 }
 

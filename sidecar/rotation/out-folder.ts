@@ -35,19 +35,24 @@ export class OutFolder {
   /**
    * Writes the keyrings that differ from what lies there, one at a time: a large fleet's do not fit into memory.
    *
+   * @param again places whose keyring gets a new issue even if its keys stay the same, so that it is delivered again
    * @returns the issue that each now has, by place
    */
-  async write(renderer: KeyringRenderer): Promise<Map<string, Issued>> {
+  async write(
+    renderer: KeyringRenderer,
+    again: ReadonlySet<string> = new Set(),
+  ): Promise<Map<string, Issued>> {
     await mkdir(this.path, { recursive: true, mode: 0o700 }).catch(this.#unusable);
     const issued = new Map<string, Issued>();
     for (const place of renderer.places) {
       const name = placeName(place);
-      issued.set(name, { ...place, issue: await this.#writeOne(name, renderer.keyringOf(place)) });
+      const issue = await this.#writeOne(name, renderer.keyringOf(place), again.has(name));
+      issued.set(name, { ...place, issue });
     }
     return issued;
   }
 
-  /** Deletes a keyring: what is written next gets a new issue, and is delivered again. */
+  /** Deletes the keyring of a sidecar that is to have none. */
   async forget(place: string): Promise<void> {
     await rm(this.fileOf(place), { force: true });
   }
@@ -97,8 +102,8 @@ export class OutFolder {
       .map((name) => name.slice(0, -'.json'.length));
   }
 
-  async #writeOne(name: string, keyring: KeyringFile): Promise<string> {
-    const before = await this.#text(name);
+  async #writeOne(name: string, keyring: KeyringFile, again: boolean): Promise<string> {
+    const before = again ? undefined : await this.#text(name);
     const known = before === undefined ? undefined : issueLine.exec(before)?.[1];
     if (known !== undefined && before === keyringText({ ...keyring, issue: known })) return known;
     const issue = randomBytes(16).toString('hex');

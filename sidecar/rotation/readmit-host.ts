@@ -15,10 +15,12 @@ export async function readmitHost(
   signal: AbortSignal,
 ): Promise<void> {
   const { registry, out } = rotator;
-  const { wanted } = await writeKeyrings(rotator, (state) => ({
-    ...state,
-    revokedHosts: new Map([...(state.revokedHosts ?? [])].filter(([name]) => name !== host)),
-  }));
+  const { wanted } = await writeKeyrings(rotator, {
+    change: (state) => ({
+      ...state,
+      revokedHosts: new Map([...(state.revokedHosts ?? [])].filter(([name]) => name !== host)),
+    }),
+  });
   const own = new Map([...wanted].filter(([, issued]) => issued.host === host));
   const laggards = await bringKeyrings(access, out, own, signal);
   if (laggards.length > 0)

@@ -103,36 +103,48 @@ async function deliver(
   say(`all ${wanted.size} sidecars ${loadedWhat[phase]}`);
 }
 
-/** Compares both ends of every pair; when keys do not fit, every signer goes back to the generation before. */
+/**
+ * Compares what every sidecar has loaded with what the registry gives it. Where keys do not fit, the keyrings are brought
+ * again; signers that have switched go back to the generation before.
+ */
 async function probe(
   rotator: Rotator,
   access: SidecarAccess,
-  { wanted }: Written,
+  { state, wanted, renderer }: Written,
   signal: AbortSignal,
 ): Promise<void> {
-  const { registry, out, now, say } = rotator;
-  const places = [...wanted.values()];
-  const loaded = await new StatusReader(access).statuses(places, signal);
-  const heard = new Set(loaded.map(placeName));
-  const silent = places.map(placeName).filter((place) => !heard.has(place));
+  const { registry, out, say } = rotator;
+  const phase = state.rotation?.phase ?? 'staging';
+  const heard = new Set<string>();
+  const found: Misfit[] = [];
+  await new StatusReader(access).each([...wanted.values()], signal, (status) => {
+    heard.add(placeName(status));
+    found.push(...misfits(status, renderer.keyringOf(status)));
+  });
+  const silent = [...wanted.keys()].filter((place) => !heard.has(place));
   if (silent.length > 0)
     throw stopped(
-      'switching',
+      phase,
       silent.map((place) => ({ place, why: 'it does not say any more what it has loaded' })),
     );
-  const found = misfits(loaded, now());
   if (found.length === 0) {
-    say(`the keys of all ${places.length ** 2} pairs of sidecars fit`);
+    say(`the keys of all ${wanted.size ** 2} pairs of sidecars fit`);
     return;
   }
-  say(`the keys of ${found.length} pairs do not fit: going back to the generation before`);
-  await registry.advanceRotation('staging');
-  for (const place of new Set(found.flatMap(({ caller, callee }) => [caller, callee])))
-    await out.forget(place);
-  const back = await writeKeyrings(rotator);
+  say(`the keys of ${found.length} pairs do not fit: ${undoing[phase]}`);
+  if (phase !== 'staging') await registry.advanceRotation('staging');
+  const again = new Set(found.flatMap(({ caller, callee }) => [caller, callee]));
+  const back = await writeKeyrings(rotator, { again });
   const laggards = await bringKeyrings(access, out, back.wanted, signal);
   throw unfit(found, laggards);
 }
+
+const undoing: Record<RotationPhase, string> = {
+  staging: 'bringing the keyrings again before any signer switches',
+  switching: 'going back to the generation before',
+  promoting: 'going back to the generation before',
+  retiring: 'going back to the generation before',
+};
 
 const loadedWhat: Record<RotationPhase, string> = {
   staging: 'accept both generations',
@@ -164,10 +176,10 @@ function unfit(found: readonly Misfit[], laggards: readonly Laggard[]): Delivery
   if (found.length > mostListed) pairs.push(`  and ${found.length - mostListed} more`);
   const now =
     laggards.length === 0
-      ? 'Every sidecar signs with the generation before again.'
-      : `Every sidecar was told to sign with the generation before again, except:\n${laggardList(laggards)}`;
+      ? 'Every sidecar signs with the generation before.'
+      : `Every sidecar was told to sign with the generation before, except:\n${laggardList(laggards)}`;
   return new DeliveryError(
-    `the rotation was undone, for keys do not fit:\n${pairs.join('\n')}\n${now} Find out who changed those keyrings, and run the same command again.`,
+    `the rotation has stopped, for keys do not fit:\n${pairs.join('\n')}\n${now} Find out who changed those keyrings, and run the same command again.`,
     [...new Set(found.map(({ callee }) => callee))],
   );
 }

@@ -6,7 +6,7 @@ export type RotationAction =
   | { readonly kind: 'stage'; readonly services: readonly string[] }
   /** Give every sidecar its keyring, and wait until all have loaded it. */
   | { readonly kind: 'deliver' }
-  /** Compare the keys at both ends of every pair. */
+  /** Compare what every sidecar has in memory with what the registry gives it: both ends of every pair. */
   | { readonly kind: 'probe' }
   | { readonly kind: 'advance'; readonly to: RotationPhase }
   /** Make the pending roots of services current, and the current ones previous. */
@@ -17,8 +17,8 @@ export type RotationAction =
 export type Progress = 'none' | 'delivered' | 'probed';
 
 /**
- * Decides the next step of a rotation: make the new generation → every verifier has loaded both → every signer has
- * loaded the new one → every pair fits → promote → every verifier has loaded when the old one ends.
+ * Decides the next step of a rotation: make the new generation → every verifier has loaded both, and they are the right
+ * keys → every signer has loaded the new one, and every pair fits → promote → every verifier has loaded when the old one ends.
  */
 export function nextAction(registry: Registry, progress: Progress): RotationAction {
   const { rotation } = registry;
@@ -38,7 +38,7 @@ export function nextAction(registry: Registry, progress: Progress): RotationActi
     return services.length > 0 ? { kind: 'promote', services } : { kind: 'advance', to: 'retiring' };
   }
   if (progress === 'none') return { kind: 'deliver' };
-  if (phase === 'staging') return { kind: 'advance', to: 'switching' };
   if (phase === 'retiring') return { kind: 'finish' };
-  return progress === 'probed' ? { kind: 'advance', to: 'promoting' } : { kind: 'probe' };
+  if (progress === 'delivered') return { kind: 'probe' };
+  return { kind: 'advance', to: phase === 'staging' ? 'switching' : 'promoting' };
 }

@@ -19,16 +19,20 @@ export interface Rotator {
 export interface Written {
   readonly state: Registry;
   readonly wanted: ReadonlyMap<string, Issued>;
+  readonly renderer: KeyringRenderer;
 }
 
 /**
  * Writes the keyring of every sidecar as the registry stands.
  *
- * @param change what is to hold beside the registry
+ * @param options `change`: what is to hold beside the registry; `again`: places that get a new issue whatever they have
  */
 export async function writeKeyrings(
   rotator: Rotator,
-  change: (state: Registry) => Registry = (state) => state,
+  {
+    change = (state) => state,
+    again,
+  }: { change?: (state: Registry) => Registry; again?: ReadonlySet<string> } = {},
 ): Promise<Written> {
   const { fleet, registry, out, now } = rotator;
   const state = change(await registry.read(fleet.services.keys()));
@@ -36,7 +40,7 @@ export async function writeKeyrings(
     for (const { name, hosts } of fleet.services.values())
       if (hosts.includes(host)) await out.forget(`${name}@${host}`);
   const renderer = new KeyringRenderer(fleet, state, now(), await carriedKeys(out, state));
-  return { state, wanted: await out.write(renderer) };
+  return { state, wanted: await out.write(renderer, again), renderer };
 }
 
 /** The pair keys of the roots that the registry has lost, from the keyrings that still hold them. */

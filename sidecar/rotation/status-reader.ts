@@ -42,10 +42,19 @@ export class StatusReader {
     return found;
   }
 
+  /** Hands out what each sidecar says of its keys, one at a time: a large fleet's do not fit into memory. */
+  async each(
+    places: readonly Place[],
+    signal: AbortSignal,
+    take: (status: KeyStatus) => void,
+  ): Promise<void> {
+    await this.#ask(places, signal, statusSchema, take);
+  }
+
   /** All that sidecars say of their keys. */
   async statuses(places: readonly Place[], signal: AbortSignal): Promise<KeyStatus[]> {
     const found: KeyStatus[] = [];
-    await this.#ask(places, signal, statusSchema, (status) => found.push(status));
+    await this.each(places, signal, (status) => found.push(status));
     return found;
   }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -163,6 +164,25 @@ t.test('a gate file ends after a day, and each wave reads its hosts again', asyn
   await fleet.write();
   t.same(await problemsOf(fleet, made + 23 * hour), []);
 });
+
+const faketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+
+t.test(
+  'the built program goes by the clock: a day later it refuses both the gate file and the evidence',
+  { skip: existsSync(faketime) ? false : 'needs the package faketime' },
+  async (t) => {
+    const fleet = await gated(t);
+    const later = { env: { PATH: process.env.PATH, LD_PRELOAD: faketime, FAKETIME: '+25h' } };
+    await fleet.write();
+    const report = ['report', '--from', fleet.hosts, '--authorization', fleet.authorization];
+    const stale = await runCountersign(report, later);
+    t.match(stale, { code: 1, stdout: /its status was gathered 150\d min ago; expected 15 min at most/ });
+    t.equal((await make(fleet)).code, 0);
+    const verify = ['report', '--from', fleet.hosts, '--verify-gate', fleet.gate, '--gate-key', fleet.key];
+    const expired = await runCountersign([...verify, '--enforcing-binary', fleet.binary], later);
+    t.match(expired, { code: 1, stdout: /the file expired at/ });
+  },
+);
 
 t.test('a gate file allows no more than what was reported on', async (t) => {
   const fleet = await gated(t);

@@ -4,34 +4,51 @@ import t from 'tap';
 import { generations, keyStory } from '../../support/key-story.ts';
 import { runCountersign } from '../../support/run-countersign.ts';
 
-t.test('keys that do not fit after the switch take the switch back; later it goes on', async (t) => {
-  const { hosts, redis, rotate } = await keyStory(t);
-  // One host gets another key under the same key id, until the rotator goes back.
-  const damage = `if [ "$1" = 127.0.0.3 ] && [ "$N" -le 6 ]; then
-    sed '/"kid": "main-backend\\/2"/{n;s/"key": "A/"key": "B/;t;s/"key": "./"key": "A/}' "$2" > damaged
+/** A host gets another key under a key id, with every delivery up to one. */
+const damage = (
+  host: string,
+  kid: string,
+  last: number,
+) => `if [ "$1" = ${host} ] && [ "$N" -le ${last} ]; then
     mkdir -p damage
-    mv damaged "damage/$(basename "$2")"
+    sed '/"kid": "${kid.replace('/', '\\/')}"/{n;s/"key": "A/"key": "B/;t;s/"key": "./"key": "A/}' "$2" > "damage/$(basename "$2")"
     set -- "$1" "damage/$(basename "$2")"
   fi`;
-  const ran = await rotate(await hosts.deliverCommand(damage));
+
+t.test('a verifier that got another key is found before any signer switches; later it goes on', async (t) => {
+  const { hosts, redis, rotate } = await keyStory(t);
+  const ran = await rotate(await hosts.deliverCommand(damage('127.0.0.3', 'main-backend/2', 3)));
   t.match(ran, { code: 1 });
-  t.match(ran.stderr, /the keys of 1 pairs do not fit: going back to the generation before/);
   t.match(
     ran.stderr,
-    /main-backend@127\.0\.0\.1 to npu-worker@127\.0\.0\.3: the two hold different keys under main-backend\/2/,
+    /the keys of 1 pairs do not fit: bringing the keyrings again before any signer switches/,
   );
-  t.match(ran.stderr, /Every sidecar signs with the generation before again/);
+  t.match(ran.stderr, /main-backend to npu-worker@127\.0\.0\.3: found another key under main-backend\/2/);
+  t.match(ran.stderr, /Every sidecar signs with the generation before\./);
+  t.strictSame(await generations(redis), ['main-backend/1', 'npu-worker/1']);
+  t.match(await rotate(await hosts.deliverCommand()), {
+    code: 0,
+    stderr: /the keys of all 9 pairs of sidecars fit/,
+  });
+  t.strictSame(await generations(redis), ['main-backend/2', 'npu-worker/2']);
+  t.strictSame(hosts.trouble, [], 'every call worked all the while');
+});
+
+t.test('keys that do not fit after the switch take the switch back; later it goes on', async (t) => {
+  const { hosts, redis, rotate } = await keyStory(t);
+  // Only the keyring of the switch is damaged, the fourth to sixth delivery.
+  const switched = `if [ "$N" -gt 3 ]; then ${damage('127.0.0.3', 'main-backend/2', 6)}\nfi`;
+  const ran = await rotate(await hosts.deliverCommand(switched));
+  t.match(ran, { code: 1 });
+  t.match(ran.stderr, /the keys of 1 pairs do not fit: going back to the generation before/);
+  t.match(ran.stderr, /Every sidecar signs with the generation before\./);
   t.strictSame(await generations(redis), ['main-backend/1', 'npu-worker/1']);
   const signing = hosts.sources.get('main-backend@127.0.0.1')?.current.outbound.get('npu-worker')?.kid;
   t.equal(signing, 'main-backend/1');
   hosts.trouble.length = 0;
   hosts.check();
   t.strictSame(hosts.trouble, [], 'every call works again');
-
-  t.match(await rotate(await hosts.deliverCommand()), {
-    code: 0,
-    stderr: /the keys of all 9 pairs of sidecars fit/,
-  });
+  t.match(await rotate(await hosts.deliverCommand()), { code: 0 });
   t.strictSame(await generations(redis), ['main-backend/2', 'npu-worker/2']);
   t.strictSame(hosts.trouble, []);
 });

@@ -174,6 +174,25 @@ t.test('revoke says where the keys may still be held', async (t) => {
   });
 });
 
+t.test('a revocation waits for no host: the others have dropped the keys while one hangs', async (t) => {
+  const { hosts, run, folder } = await keyStory(t);
+  const deliver = await hosts.deliverCommand('if [ "$1" = 127.0.0.2 ]; then exec sleep 1000; fi');
+  const status = join(folder, 'status');
+  await writeFile(status, '#!/bin/sh\nexec sleep 1000\n', { mode: 0o700 });
+  let end = () => {};
+  const args = ['--out', join(folder, 'out'), '--deliver', deliver, '--status', status];
+  const running = run(['revoke', 'npu-worker', ...args], (pid) => {
+    end = () => process.kill(pid, 'SIGTERM');
+  });
+  const dropped = () =>
+    hosts.sources.get('npu-worker@127.0.0.3')?.current.outbound.size === 0 &&
+    hosts.sources.get('main-backend@127.0.0.1')?.current.outbound.has('npu-worker') === false;
+  while (!dropped()) await new Promise((resolve) => setTimeout(resolve, 50));
+  t.pass('the others have dropped them');
+  end();
+  t.match(await running, { code: 1, stderr: /interrupted; run the same command again/ });
+});
+
 t.test('export writes one keyring, 0600, to a file only', async (t) => {
   const { folder, run } = await keyStory(t);
   const to = join(folder, 'one.json');

@@ -19,12 +19,13 @@ const decide = (roots: ServiceRoots, phase: RotationPhase, progress: Progress = 
     progress,
   );
 
-t.test('stage, deliver, switch, deliver, probe, promote, deliver, finish', async (t) => {
+t.test('stage, deliver, probe, switch, deliver, probe, promote, deliver, finish', async (t) => {
   const both = { current: root(1), pending: root(2) };
   const done = { current: root(2), previous };
   t.strictSame(decide({ current: root(1) }, 'staging'), { kind: 'stage', services: ['a'] });
   t.strictSame(decide(both, 'staging'), { kind: 'deliver' });
-  t.strictSame(decide(both, 'staging', 'delivered'), { kind: 'advance', to: 'switching' });
+  t.strictSame(decide(both, 'staging', 'delivered'), { kind: 'probe' });
+  t.strictSame(decide(both, 'staging', 'probed'), { kind: 'advance', to: 'switching' });
   t.strictSame(decide(both, 'switching'), { kind: 'deliver' });
   t.strictSame(decide(both, 'switching', 'delivered'), { kind: 'probe' });
   t.strictSame(decide(both, 'switching', 'probed'), { kind: 'advance', to: 'promoting' });
@@ -40,6 +41,6 @@ t.test('goes on with what was cut short, and with a service that was revoked mea
     { kind: 'promote', services: ['a'] },
     'a promotion that was cut short is finished',
   );
-  t.strictSame(decide({}, 'staging', 'delivered'), { kind: 'advance', to: 'switching' });
+  t.strictSame(decide({}, 'staging', 'probed'), { kind: 'advance', to: 'switching' });
   t.strictSame(nextAction({ services: new Map() }, 'none'), { kind: 'finish' });
 });
