@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
-import { HostPool } from '../connections/host-pool.ts';
+import { Arrival, type ArrivalParts } from '../connections/arrival.ts';
+import { HostPool, type PoolObserver } from '../connections/host-pool.ts';
 import { type Served, ServerConnection } from '../connections/server-connection.ts';
+import { adopt } from '../connections/socket.ts';
 import { problem, problemText } from '../http1/problem.ts';
 import { Inbound, type Replay } from '../inbound/inbound.ts';
 import type { Keyring } from '../keyring/keyring.ts';
@@ -13,6 +15,7 @@ import { Outbound } from '../outbound/outbound.ts';
 import type { Policy } from '../reload/policy-source.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { ApplyVerdict } from '../terms/verdict.ts';
+import { Retirement } from './retirement.ts';
 
 export interface DataPathParts {
   readonly config: SidecarConfig;
@@ -43,6 +46,9 @@ export class DataPath {
   /** Connections to the local app. */
   readonly #app: HostPool | undefined = undefined;
   readonly #callees: Callees;
+  /** Inbound connections of which it is not known yet what they speak. */
+  readonly #arrivals = new Set<Arrival>();
+  readonly #retirement: Retirement | undefined = undefined;
   readonly #inboundCount: Int32Array;
   readonly #listeners: Listener[] = [];
 
@@ -52,9 +58,13 @@ export class DataPath {
     this.telemetry = telemetry;
     this.#config = config;
     this.#inboundCount = parts.inboundCount;
-    this.#callees = new Callees(policy.fleet, (address, port) => new HostPool(address, port, timeouts, true));
+    this.#callees = new Callees(
+      policy.fleet,
+      keyring,
+      (callee, address, port) => new HostPool(address, port, timeouts, this.#observe(callee, address)),
+    );
     if (inbound !== undefined) {
-      this.#app = new HostPool(inbound.app.host, inbound.app.port, timeouts, false);
+      this.#app = new HostPool(inbound.app.host, inbound.app.port, timeouts, undefined);
       this.#inbound = {
         handler: new Inbound({
           config,
@@ -67,11 +77,12 @@ export class DataPath {
           rules: policy.matrix.of(config.service),
         }),
         connections: new Set(),
-        onClosed: () => {
-          telemetry.connections('inbound', -1);
-          Atomics.sub(this.#inboundCount, 0, 1);
+        onClosed: ({ peer }) => {
+          telemetry.hopConnection('inbound', peer?.caller, peer !== undefined, -1);
+          this.#inboundGone();
         },
       };
+      this.#retirement = new Retirement(keyring, this.#inbound.connections);
     }
     this.#outbound = {
       handler: new Outbound({ config, telemetry, callees: this.#callees, applyVerdict, keyring }),
@@ -99,20 +110,54 @@ export class DataPath {
     const { routes } = this.#config.outbound;
     return Listener.open(on, (socket, local) => {
       const route = 'fd' in on ? routes[local] : on.route;
-      if (ServerConnection.serve(socket, this.#outbound, route)) this.telemetry.connections('outbound', 1);
+      const owned = adopt(socket);
+      if (owned === undefined) return;
+      ServerConnection.serve(owned, this.#outbound, route, undefined);
+      owned.read(0);
+      this.telemetry.connections('outbound', 1);
     });
   }
 
   #listenInbound(on: ListenOn): Promise<Listener> {
     const inbound = this.#inbound as Side<Inbound>;
+    const parts: ArrivalParts = {
+      timeouts: this.#config.timeouts,
+      keyOf: (kid) => inbound.handler.keyOf(kid),
+      serve: (socket, peer) => {
+        this.telemetry.hopConnection('inbound', peer?.caller, peer !== undefined, 1);
+        return ServerConnection.serve(socket, inbound, undefined, peer);
+      },
+      onHandshake: (result, peer) => this.telemetry.handshake('inbound', peer?.caller, undefined, result),
+      onEnd: (arrival, isServed) => {
+        this.#arrivals.delete(arrival);
+        if (!isServed) this.#inboundGone();
+      },
+    };
     return Listener.open(on, (socket) => {
       if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections)
         this.#turnAway(socket, inbound.handler);
-      else if (ServerConnection.serve(socket, inbound, undefined)) {
+      else {
+        const arrival = Arrival.accept(socket, parts);
+        if (arrival === undefined) return;
+        this.#arrivals.add(arrival);
         Atomics.add(this.#inboundCount, 0, 1);
         this.telemetry.connections('inbound', 1);
       }
     });
+  }
+
+  /** An inbound connection is gone. */
+  #inboundGone(): void {
+    this.telemetry.connections('inbound', -1);
+    Atomics.sub(this.#inboundCount, 0, 1);
+  }
+
+  /** Counts the connections to one host of a callee. */
+  #observe(callee: string, address: string): PoolObserver {
+    return {
+      onHandshake: (result) => this.telemetry.handshake('outbound', callee, address, result),
+      onConnection: (sealed, delta) => this.telemetry.hopConnection('outbound', callee, sealed, delta),
+    };
   }
 
   /** One connection too many: it gets an answer, and no place. */
@@ -131,6 +176,7 @@ export class DataPath {
 
   takeUpKeyring(keyring: Keyring): void {
     this.#inbound?.handler.onKeyring(keyring);
+    this.#retirement?.onKeyring(keyring);
     this.#outbound.handler.onKeyring(keyring);
   }
 
@@ -148,6 +194,7 @@ export class DataPath {
 
   /** Whether an inbound connection may still bring a request that nobody else will see. */
   isUndecided(): boolean {
+    if (this.#arrivals.size > 0) return true;
     for (const connection of this.#inbound?.connections ?? []) if (connection.isUndecided) return true;
     return false;
   }
@@ -156,11 +203,12 @@ export class DataPath {
   endWaiting(side: 'inbound' | 'outbound'): void {
     const ended = side === 'inbound' ? this.#inbound : this.#outbound;
     for (const connection of ended?.connections ?? []) if (connection.isWaiting) connection.end();
+    if (side === 'inbound') for (const arrival of this.#arrivals) if (arrival.isWaiting) arrival.end();
   }
 
   /** Connections that are still open. */
   get openConnections(): number {
-    return this.#sides.reduce((sum, { connections }) => sum + connections.size, 0);
+    return this.#sides.reduce((sum, { connections }) => sum + connections.size, this.#arrivals.size);
   }
 
   get #sides(): readonly Side<Inbound | Outbound>[] {
@@ -170,8 +218,10 @@ export class DataPath {
   /** Ends whatever is left. */
   close(): void {
     for (const side of this.#sides) for (const one of side.connections) one.abort();
-    this.#app?.closeIdle();
-    this.#callees.closeIdle();
+    for (const arrival of this.#arrivals) arrival.abort();
+    this.#retirement?.close();
+    this.#app?.close();
+    this.#callees.close();
     this.telemetry.close();
   }
 }

@@ -94,7 +94,7 @@ export function signedHeaders(keyring: Keyring, call: Call, nowMs: number): (rea
   ];
   const target = `${parts[2] || '/'}${parts[3] ?? ''}`;
   const message = new PlainRequest(call.method, target, [...sent, ['Content-Length', String(body.length)]]);
-  const { signatureInput, signature } = signRequest(message, requiredComponents(message, false), key, {
+  const { signatureInput, signature } = signRequest(message, requiredComponents(message, 'digest'), key, {
     kid,
     created: Math.floor(nowMs / 1000),
     nonce: randomBytes(16).toString('base64url'),

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { HandshakeResult } from '../terms/handshake.ts';
+import type { HandshakeResult, Peer } from '../terms/handshake.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import { protocolOf } from './first-byte.ts';
 import type { HandshakeError } from './handshake.ts';
-import { acceptSealed, type HandshakeOwner, type Peer, type PeerKey } from './sealed-server.ts';
+import { acceptSealed, type HandshakeOwner, type PeerKey } from './sealed-server.ts';
 import { adopt, type OwnedSocket, type SocketOwner, takeHandle } from './socket.ts';
 
 /** What becomes of connections on a port that takes TLS and plain HTTP. */
@@ -48,12 +48,18 @@ export class Arrival implements SocketOwner, HandshakeOwner, Timed {
 
   /** It may be about to bring a request that was sent to nobody else. */
   readonly isUndecided = true;
-  readonly isWaiting = true;
+
+  /** Whether nothing has come. A handshake that is under way is finished: a peer whose handshake is cut must think that the key is not proven. */
+  get isWaiting(): boolean {
+    return !this.#isShaking;
+  }
+  #isShaking = false;
 
   onBytes(buffer: Buffer, length: number): boolean {
     const socket = this.#socket as OwnedSocket;
     switch (protocolOf(buffer[0] as number)) {
       case 'tls': {
+        this.#isShaking = true;
         const received = Buffer.from(buffer.subarray(0, length));
         // The handle can't change hands in the middle of a read.
         setImmediate(() => this.#handshake(socket, received));

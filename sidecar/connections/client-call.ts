@@ -1,4 +1,4 @@
-import type { CalleeEnd, CalleeEvents, WriteProgress } from '../exchange/ends.ts';
+import type { CalleeEnd, CalleeEvents, HowToSend, WriteProgress } from '../exchange/ends.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type RequestToSend, requestText } from '../http1/outgoing-message.ts';
 import { giveBackBody } from './body-buffers.ts';
@@ -32,16 +32,11 @@ export class ClientCall implements CalleeEnd {
   #body: Buffer | undefined;
   #writer: BodyWriter | undefined = undefined;
 
-  constructor(
-    request: RequestToSend,
-    body: Buffer | undefined,
-    how: 'alone' | 'shareable' | 'streamed' | 'fresh',
-    events: CalleeEvents,
-  ) {
+  constructor(request: RequestToSend, body: Buffer | undefined, how: HowToSend, events: CalleeEvents) {
     this.request = request;
     this.events = events;
     this.isShareable = how === 'shareable';
-    this.isSent = how !== 'streamed';
+    this.isSent = how !== 'streamed' && how !== 'streamed-fresh';
     this.#text = requestText(request);
     this.#body = body;
   }
@@ -52,7 +47,7 @@ export class ClientCall implements CalleeEnd {
     const { socket } = carrier;
     const body = this.#body;
     if (!this.isSent) {
-      if (carrier.connected) corkForThisTurn(socket);
+      corkForThisTurn(socket);
       socket.write(this.#text, 'latin1');
       this.#writer = new BodyWriter(socket, this.request.framing);
       return;

@@ -5,11 +5,17 @@ import { parseResponseHead } from '../http1/head-parser.ts';
 import { assemblyBuffer } from '../http1/llhttp.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { switchFault } from '../http1/status-line.ts';
+import type { SealingKey } from '../keyring/keyring.ts';
 import { fieldId } from '../terms/field-names.ts';
+import type { HandshakeFailure } from '../terms/handshake.ts';
 import { smallBytes } from './body-writer.ts';
 import type { CallCarrier, ClientCall } from './client-call.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
+import { HandshakeError } from './handshake.ts';
 import type { SharedConnection } from './request-batcher.ts';
+import { dialSealed } from './sealed-client.ts';
+import { isSpent } from './sealed-lifetime.ts';
+import type { SealedSocket } from './sealed-socket.ts';
 import { dial, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
 
 type State = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
@@ -34,14 +40,18 @@ export interface ConnectionPool {
   readonly port: number;
   /** Requests under way. */
   inFlight: number;
-  /** The host took a connection. */
-  onConnected(): void;
+  /** The host took a connection, and has proven itself if it is sealed. */
+  onConnected(connection: ClientConnection): void;
   /** The host could not be connected to. */
   onUnreachable(): void;
+  /** The host could be connected to, and did not prove the pair key. @param dialledAtMs as `performance.now()` */
+  onUnproven(failure: HandshakeFailure, kid: string, dialledAtMs: number): void;
+  /** A connection has gone that was connected, and proven if it is sealed. */
+  onClosed(sealed: boolean): void;
   /** A shareable request has its whole answer. @param ms that it took @param whole it came in one piece */
-  onAnswer(ms: number, whole: boolean): void;
+  onAnswer(ms: number, whole: boolean, sealed: boolean): void;
   /** A request had to be retried on its own connection. */
-  onDelay(): void;
+  onDelay(sealed: boolean): void;
   /** Takes a connection back after a complete exchange. */
   giveBack(connection: ClientConnection): void;
   /** Forgets an idle connection that has closed. */
@@ -52,6 +62,10 @@ export interface ConnectionPool {
 export class ClientConnection implements CallCarrier, SharedConnection, SocketOwner, Timed {
   readonly #pool: ConnectionPool;
   readonly socket: OwnedSocket;
+  /** The key id that a sealed connection is proven with; undefined on a plain one. */
+  readonly kid: string | undefined;
+  /** As `performance.now()`. */
+  readonly #dialledAtMs = performance.now();
   bodyBuffer: Buffer | undefined = undefined;
   deadline: number;
   #state: State = 'head';
@@ -74,7 +88,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
   #untilClose = false;
   #decoder: ChunkedDecoder | undefined = undefined;
   #keepAlive = true;
-  #keepAliveMs = 0;
+  #keepAliveMs = Number.POSITIVE_INFINITY;
   #blocked = false;
   #stopped = false;
   #readEnded = false;
@@ -85,16 +99,33 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
   /** The response that has begun to come waits until its turn has come. */
   #suspended = false;
 
-  constructor(pool: ConnectionPool, timeouts: ClientTimeouts) {
+  /** @param key seals the connection; without it the connection is plain */
+  constructor(pool: ConnectionPool, timeouts: ClientTimeouts, key: SealingKey | undefined) {
     this.#pool = pool;
     this.#timeouts = timeouts;
+    this.kid = key?.kid;
+    // Covers TCP and, with a key, the handshake.
     this.deadline = coarseNow() + timeouts.connect;
-    this.socket = dial(pool.address, pool.port, this);
+    this.socket =
+      key === undefined
+        ? dial(pool.address, pool.port, this)
+        : dialSealed(pool.address, pool.port, key, this);
     watch(this);
   }
 
-  /** Begins a call: its request is about to be written to the socket. */
+  /** Whether it takes another call: a sealed one that has carried much, or is old, does not. */
+  get isFresh(): boolean {
+    if (this.kid === undefined) return true;
+    return !isSpent(this.socket as unknown as SealedSocket, coarseNow() - this.#dialledAtMs);
+  }
+
+  /** Begins a call: its request is written once the host is connected, and has proven itself if it is sealed. */
   begin(call: ClientCall): void {
+    this.#take(call);
+    if (this.connected) call.leaveOn(this);
+  }
+
+  #take(call: ClientCall): void {
     this.#call = call;
     this.#state = 'head';
     this.#answered = false;
@@ -105,7 +136,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
 
   share(calls: readonly [ClientCall, ...ClientCall[]]): void {
     const [first, ...others] = calls;
-    this.begin(first);
+    this.#take(first);
     this.#behind = others;
     this.#isShared = true;
     this.#pool.inFlight += others.length;
@@ -126,7 +157,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     if (behind === undefined || behind.length === 0) return;
     this.#spoiled = true;
     this.#pool.inFlight -= behind.length;
-    this.#pool.onDelay();
+    this.#pool.onDelay(this.kid !== undefined);
     for (const call of behind) call.events.onLost(displaced);
   }
 
@@ -137,12 +168,22 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
 
   onConnected(): void {
     this.connected = true;
-    this.#pool.onConnected();
+    this.#pool.onConnected(this);
     this.deadline = Number.POSITIVE_INFINITY;
     const call = this.#call;
-    if (call === undefined) return;
-    if (call.isSent) this.awaitResponse();
-    call.events.onConnected();
+    if (call === undefined) this.#lieReady();
+    else {
+      call.leaveOn(this);
+      call.events.onConnected();
+    }
+  }
+
+  /** Waits for the next call. */
+  #lieReady(): void {
+    this.#state = 'idle';
+    this.deadline = coarseNow() + Math.min(this.#timeouts.idle, this.#keepAliveMs);
+    this.reusableUntil = this.deadline;
+    this.#pool.giveBack(this);
   }
 
   onBytes(buffer: Buffer, length: number): boolean {
@@ -199,6 +240,11 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
       const fault = frameResponse(head, request.method);
       if (fault !== undefined) {
         this.#fail(fault);
+        return;
+      }
+      if (this.kid !== undefined && head.body === 'until-close' && head.status >= 200) {
+        // node:tls does not tell a cut from an end.
+        this.#fail('inside TLS its end must show in its framing, and this answer ends with the connection');
         return;
       }
       const headStart = at;
@@ -270,7 +316,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
    * so this connection can end, and nothing goes on at the callee that was begun for those behind it.
    */
   #scatter(): void {
-    this.#pool.onDelay();
+    this.#pool.onDelay(this.kid !== undefined);
     const call = this.#call;
     this.#end(call);
     call?.events.onLost(displaced);
@@ -371,14 +417,11 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     } else if (goesOn && !excess) {
       this.#isShared = false;
       this.resume();
-      this.#state = 'idle';
       this.#reused = true;
-      this.deadline = coarseNow() + Math.min(this.#timeouts.idle, this.#keepAliveMs);
-      this.reusableUntil = this.deadline;
-      this.#pool.giveBack(this);
+      this.#lieReady();
     } else this.close();
     const ms = call.events.onResponseComplete();
-    if (call.isShareable) this.#pool.onAnswer(ms, whole);
+    if (call.isShareable) this.#pool.onAnswer(ms, whole, this.kid !== undefined);
   }
 
   #fail(detail: string): void {
@@ -469,12 +512,21 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     const call = this.#call;
     this.#state = 'closed';
     this.bodyBuffer = undefined;
-    if (!this.connected && (call !== undefined || this.#timedOut)) this.#pool.onUnreachable();
+    const unproven = this.#unproven(error);
+    if (this.connected) this.#pool.onClosed(this.kid !== undefined);
+    else if (unproven !== undefined) this.#pool.onUnproven(unproven, this.kid as string, this.#dialledAtMs);
+    else if (call !== undefined || this.#timedOut) this.#pool.onUnreachable();
     this.disband();
     if (call === undefined) return;
     this.#call = undefined;
     this.#pool.inFlight--;
-    call.events.onLost(this.#loss(error));
+    call.events.onLost(unproven === undefined ? this.#loss(error) : { kind: 'unproven', failure: unproven });
+  }
+
+  /** Why the host did not prove itself, when it could be connected to and did not. */
+  #unproven(error: Error | undefined): HandshakeFailure | undefined {
+    if (this.connected || !(error instanceof HandshakeError)) return undefined;
+    return this.#timedOut ? 'timed-out' : error.failure;
   }
 
   #loss(closed: Error | undefined): Loss {

@@ -1,14 +1,8 @@
+import type { SealingKey } from '../keyring/keyring.ts';
 import { pskIdentity } from '../keyring/psk-identity.ts';
 import { HandshakeError, handshakeError } from './handshake.ts';
 import { hopProtocol, SealedSocket } from './sealed-socket.ts';
 import type { OwnedSocket, SocketOwner } from './socket.ts';
-
-/** The key that both ends of a sealed connection prove, and its id. */
-export interface SealingKey {
-  readonly kid: string;
-  /** 32 bytes. */
-  readonly psk: Buffer;
-}
 
 /**
  * Opens a sealed connection. `owner.onConnected` is called once the peer has proven the pair key, and not before:

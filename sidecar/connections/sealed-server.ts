@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { kidOfPskIdentity } from '../keyring/psk-identity.ts';
+import type { Peer } from '../terms/handshake.ts';
 import { HandshakeError, handshakeError } from './handshake.ts';
 import { hopProtocol, SealedSocket } from './sealed-socket.ts';
 import type { OwnedSocket, SocketOwner } from './socket.ts';
-
-/** Who is at the other end of a sealed connection. */
-export interface Peer {
-  readonly caller: string;
-  readonly kid: string;
-}
 
 /** A peer that may prove itself, and how. */
 export interface PeerKey extends Peer {

@@ -3,6 +3,7 @@ import type { FieldSection } from '../http1/field-section.ts';
 import { type ResponseToSend, responseText, type SentFraming } from '../http1/outgoing-message.ts';
 import { type Problem, problemText } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { Hop, Peer } from '../terms/handshake.ts';
 import { BodyWriter, smallBytes } from './body-writer.ts';
 import type { Ordered, ResponseOrder } from './response-order.ts';
 import { corkForThisTurn, type OwnedSocket } from './socket.ts';
@@ -14,6 +15,8 @@ export interface CallConnection {
   readonly socket: OwnedSocket;
   readonly peerAddress: string;
   readonly route: string | undefined;
+  readonly peer: Peer | undefined;
+  readonly hop: Hop;
   readonly wasSuspended: boolean;
   readonly order: ResponseOrder<ServerCall>;
   /** A call takes its place in the order of responses. */
@@ -56,6 +59,12 @@ export class ServerCall implements CallerEnd, Ordered {
   }
   get route(): string | undefined {
     return this.#connection.route;
+  }
+  get peer(): Peer | undefined {
+    return this.#connection.peer;
+  }
+  get hop(): Hop {
+    return this.#connection.hop;
   }
   get wasSuspended(): boolean {
     return this.#connection.wasSuspended;

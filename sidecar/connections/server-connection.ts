@@ -1,18 +1,20 @@
-import type { Socket } from 'node:net';
 import type { CallerEvents, RequestHandler } from '../exchange/ends.ts';
 import { frameRequest } from '../http1/framing.ts';
 import { parseRequestHead } from '../http1/head-parser.ts';
 import { hasBareLineEnd, headRefusal, headTooLarge } from '../http1/head-refusal.ts';
 import { problem, problemText } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { Hop, Peer } from '../terms/handshake.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import { CollectedBody } from './collected-body.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseOrder } from './response-order.ts';
+import { isSpent } from './sealed-lifetime.ts';
+import type { SealedSocket } from './sealed-socket.ts';
 import { type CallConnection, ServerCall } from './server-call.ts';
-import { adopt, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
+import { type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
 
 type State = 'head' | 'collect' | 'body' | 'busy' | 'tunnel' | 'linger' | 'closed';
 
@@ -28,7 +30,7 @@ export interface Served {
   readonly handler: RequestHandler;
   /** Those that are open. */
   readonly connections: Set<ServerConnection>;
-  readonly onClosed: () => void;
+  readonly onClosed: (connection: ServerConnection) => void;
 }
 
 /**
@@ -40,6 +42,9 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   readonly order: ResponseOrder<ServerCall>;
   /** The callee of a listener that serves one callee only. */
   readonly route: string | undefined;
+  /** Who has proven the pair key of this connection; undefined on a plain one. */
+  readonly peer: Peer | undefined;
+  readonly #servedSinceMs = coarseNow();
   bodyBuffer: Buffer | undefined = undefined;
   deadline: number;
   /** The peer has sent its FIN. */
@@ -64,23 +69,55 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   #body: RequestBody | CollectedBody | undefined = undefined;
   #lingered = 0;
 
-  private constructor(accepted: Socket, served: Served, route: string | undefined) {
+  private constructor(
+    socket: OwnedSocket,
+    served: Served,
+    route: string | undefined,
+    peer: Peer | undefined,
+  ) {
     this.#served = served;
     this.#handler = served.handler;
     this.route = route;
+    this.peer = peer;
     this.deadline = coarseNow() + served.handler.timeouts.idle;
-    this.socket = adopt(accepted, this) as OwnedSocket;
+    this.socket = socket;
     this.order = new ResponseOrder((text) => this.socket.write(text, 'latin1'));
   }
 
-  /** Serves an accepted connection; undefined when it is gone already. */
-  static serve(accepted: Socket, served: Served, route: string | undefined): ServerConnection | undefined {
-    const connection = new ServerConnection(accepted, served, route);
-    if (connection.socket === undefined) return undefined;
+  /** Serves a connection, whose owner it is from then on. @param peer who has proven it, if it is sealed */
+  static serve(
+    socket: OwnedSocket,
+    served: Served,
+    route: string | undefined,
+    peer: Peer | undefined,
+  ): ServerConnection {
+    const connection = new ServerConnection(socket, served, route, peer);
+    socket.owner = connection;
     served.connections.add(connection);
     watch(connection);
-    connection.socket.read(0);
     return connection;
+  }
+
+  /** How requests come on it. */
+  get hop(): Hop {
+    this.#hop ??= { sealed: this.peer !== undefined, host: this.peerAddress };
+    return this.#hop;
+  }
+  #hop: Hop | undefined = undefined;
+
+  /** No further call is taken: it ends behind those that are under way. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#readsAhead = false;
+    if (this.state === 'head' && this.order.front === undefined && !this.#unread.hasKept) this.end();
+    else if (this.state === 'tunnel') this.#front?.onTunnelRetired();
+  }
+  #isRetired = false;
+
+  /** Whether a sealed connection has carried so much, or is so old, that it takes no further call. */
+  #isSpent(): boolean {
+    if (this.peer === undefined) return false;
+    return isSpent(this.socket as unknown as SealedSocket, coarseNow() - this.#servedSinceMs);
   }
 
   /** Whether no request is under way: at most a part of a head has come. */
@@ -305,6 +342,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
       body.onEnd();
       return;
     }
+    this.#releaseBuffer();
     this.#body = body;
     this.bodyBuffer = body.room;
     this.state = 'collect';
@@ -322,7 +360,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
       (buffer, start, end) => this.#front?.onRequestPiece(buffer, start, end),
       (trailers) => this.#front?.onRequestEnd(trailers),
     );
-    this.bodyBuffer = takeBodyBuffer();
+    this.bodyBuffer ??= takeBodyBuffer();
   }
 
   /** Gives the bytes of a body to whoever it is for. */
@@ -371,7 +409,12 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
 
   /** Whether the connection ends behind this call, whatever its messages say. */
   endsBehind(call: ServerCall): boolean {
-    return (this.#handler.draining || (this.readEnded && !this.#unread.hasKept)) && this.order.isLast(call);
+    const ends =
+      this.#handler.draining ||
+      this.#isRetired ||
+      (this.readEnded && !this.#unread.hasKept) ||
+      this.#isSpent();
+    return ends && this.order.isLast(call);
   }
 
   /** The response to a call is complete: sent, or kept until its turn has come. */
@@ -382,7 +425,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     let done = call;
     for (;;) {
       const next = this.order.next();
-      if (done.closes || (next === undefined && this.#handler.draining)) break;
+      if (done.closes || (next === undefined && (this.#handler.draining || this.#isRetired))) break;
       if (next === undefined) {
         this.#goOn();
         return;
@@ -519,7 +562,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     this.#body = undefined;
     unwatch(this);
     this.#served.connections.delete(this);
-    this.#served.onClosed();
+    this.#served.onClosed(this);
     for (const call of calls) call.events?.onCallerClosed();
   }
 }

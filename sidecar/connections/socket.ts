@@ -86,11 +86,21 @@ export function own(socket: Socket, owner: SocketOwner): OwnedSocket {
   return owned;
 }
 
+/** Owns a socket until it has an owner; nothing is read before that. */
+const nobody: SocketOwner = {
+  bodyBuffer: undefined,
+  onBytes: () => false,
+  onConnected() {},
+  onReadEnd() {},
+  onDrain() {},
+  onClosed() {},
+};
+
 /**
  * Takes over an accepted connection. net.Server offers no `onread` for what it accepts, so the handle moves to a
  * socket that has it; `handle` is an option of net.Socket that Node does not document (a test pins it).
  */
-export function adopt(accepted: Socket, owner: SocketOwner): OwnedSocket | undefined {
+export function adopt(accepted: Socket, owner: SocketOwner = nobody): OwnedSocket | undefined {
   const handle = takeHandle(accepted);
   if (handle === undefined) return undefined;
   const options = { handle, onread, allowHalfOpen: true, manualStart: true };

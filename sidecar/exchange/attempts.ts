@@ -18,10 +18,13 @@ export type NextStep =
   | { readonly step: 'resend'; readonly attempts: Attempts }
   /** The request signed again. */
   | { readonly step: 'sign-again' }
+  /** Nothing was sent: what may be sent to the host is to be asked again. */
+  | { readonly step: 'prepare-again' }
   | { readonly step: 'give-up' };
 
 const resend: NextStep = { step: 'resend', attempts: resent };
 const signAgain: NextStep = { step: 'sign-again' };
+const prepareAgain: NextStep = { step: 'prepare-again' };
 const giveUp: NextStep = { step: 'give-up' };
 
 /**
@@ -38,6 +41,10 @@ export function afterLoss(
   switch (loss.kind) {
     case 'displaced':
       return signAgain;
+    case 'unproven':
+      if (attempts.kind === 'choosing') return prepareAgain;
+      // What was sent for a sealed connection leaves on no other kind.
+      return destination.unproven === undefined ? { step: 'resend', attempts } : giveUp;
     case 'unreachable':
       if (attempts.kind === 'resent') return giveUp;
       return {

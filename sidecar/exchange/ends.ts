@@ -3,6 +3,7 @@ import type { RequestToSend, ResponseToSend } from '../http1/outgoing-message.ts
 import type { Problem } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { HandshakeFailure, Hop, Peer } from '../terms/handshake.ts';
 import type { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
 
@@ -31,6 +32,10 @@ export interface CallerEnd {
   readonly peerAddress: string;
   /** The callee of a listener that serves one callee only. */
   readonly route: string | undefined;
+  /** Who has proven the pair key of this connection; undefined on a plain one. */
+  readonly peer: Peer | undefined;
+  /** How the request came. */
+  readonly hop: Hop;
   /** Whether this request has been put back once (see `suspend`). */
   readonly wasSuspended: boolean;
   /** Of what this end was given to write. */
@@ -49,7 +54,7 @@ export interface CallerEnd {
    * @param then given the head as well: a kept one unless the body is here already
    */
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void;
-  /** Passes the body to `events` as it comes. */
+  /** Passes the body to `events` as it comes. As `collect`, it may be called again until the first piece has come. */
   stream(head: RequestHead): void;
 
   /**
@@ -114,6 +119,8 @@ export interface CallerEvents {
   onTunnelUpEnd(): void;
   /** The tunnel has been silent for too long. */
   onTunnelIdle(): void;
+  /** The key that the caller has proven is retired. */
+  onTunnelRetired(): void;
 }
 
 /** What listens to the requests of connections. */
@@ -137,6 +144,8 @@ export interface RequestHandler {
   onMalformed(refusal: Refusal): string;
 }
 
+export type HowToSend = 'alone' | 'shareable' | 'streamed' | 'fresh' | 'streamed-fresh';
+
 /** Where requests can be sent: one host, with the connections to it. */
 export interface Destination {
   readonly address: string;
@@ -145,18 +154,24 @@ export interface Destination {
   readonly isReady: boolean;
   /** Requests under way. */
   readonly inFlight: number;
+  /** How a request goes there inside TLS, and how in the clear. */
+  readonly hops: { readonly sealed: Hop; readonly plain: Hop };
+  /** Why the host can't be spoken to inside TLS at present; undefined when it can, or that is to be tried. */
+  readonly unproven: HandshakeFailure | undefined;
   /**
    * Sends a request.
    *
+   * @param sealed inside TLS with the pair key, or in the clear
    * @param body the whole body, if it has one and it is at hand
    * @param how its body follows piece by piece (`streamed`), it may share a connection with others (`shareable`), it
-   *   has a connection to itself (`alone`) or a new one (`fresh`)
+   *   has a connection to itself (`alone`) or a new one (`fresh`, `streamed-fresh`)
    */
   open(
     permit: Permit,
     request: RequestToSend,
     body: Buffer | undefined,
-    how: 'alone' | 'shareable' | 'streamed' | 'fresh',
+    how: HowToSend,
+    sealed: boolean,
     events: CalleeEvents,
   ): CalleeEnd;
 }
@@ -190,6 +205,8 @@ export interface CalleeEnd {
 export type Loss =
   /** No connection came about. */
   | { readonly kind: 'unreachable'; readonly timedOut: boolean; readonly error: string | undefined }
+  /** The host did not prove the pair key: nothing was sent. */
+  | { readonly kind: 'unproven'; readonly failure: HandshakeFailure }
   /** It shared a connection with others, which are in its way: it is to be signed again and sent by itself. */
   | { readonly kind: 'displaced' }
   /** The connection ended before any byte of a response. @property reused it had served other requests before */

@@ -6,6 +6,7 @@ import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { responseTrailers } from '../http1/response-trailers.ts';
 import type { CallRecord, Failure } from '../terms/call-record.ts';
+import { handshakeFailures } from '../terms/handshake.ts';
 import type { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import { type Attempts, afterLoss, choose, noAttempt } from './attempts.ts';
@@ -15,11 +16,13 @@ import type {
   CallerEnd,
   CallerEvents,
   Destination,
+  HowToSend,
   Loss,
   Trailers,
 } from './ends.ts';
 import { GuardedBody } from './guarded-body.ts';
 import type { Role } from './role.ts';
+import { SentBody } from './sent-body.ts';
 import { Tunnel } from './tunnel.ts';
 
 /** What inbound and outbound find out about a call: the part of its record that is theirs. */
@@ -34,16 +37,25 @@ export type CallFacts = {
     | 'verdict']: CallRecord[Fact];
 };
 
-/** A request that may be sent, and where to. */
-export interface Sending {
+/** A request to one destination that may be sent. */
+export interface Prepared {
   readonly permit: Permit;
-  readonly destinations: readonly Destination[];
-  /** The head, or what makes it for the destination that is chosen. */
-  readonly request: RequestToSend | ((destination: Destination) => RequestToSend);
+  readonly request: RequestToSend;
   /** The body: at hand as a whole, or passed on as it comes. */
-  readonly body: Buffer | GuardedBody | undefined;
+  readonly body: Buffer | GuardedBody | SentBody | undefined;
   /** Whether it may share a connection with other requests: the destination decides. */
   readonly shareable: boolean;
+  /** Inside TLS with the pair key. */
+  readonly sealed: boolean;
+}
+
+/** A request to send, and where to. */
+export interface Sending {
+  readonly destinations: readonly Destination[];
+  /** What is sent, or what makes it for the destination that is chosen, or says why nothing may be sent to it. */
+  readonly prepared: Prepared | ((destination: Destination) => Prepared | Refusal);
+  /** Its body is passed on as it comes. */
+  readonly isStreamed: boolean;
 }
 
 /** A tunnel's call is over for the record, but its ends are not. */
@@ -71,7 +83,8 @@ export class Exchange implements CallerEvents, CalleeEvents {
   #attempts: Attempts = noAttempt;
   #destination: Destination | undefined = undefined;
   #sent: RequestToSend | undefined = undefined;
-  #streamed: GuardedBody | undefined = undefined;
+  #prepared: Prepared | undefined = undefined;
+  #streamed: GuardedBody | SentBody | undefined = undefined;
   #calleeEnd: CalleeEnd | undefined = undefined;
   /** Names that Connection listed in the response. */
   #responseHopByHop: ReadonlySet<string> | undefined = undefined;
@@ -88,11 +101,8 @@ export class Exchange implements CallerEvents, CalleeEvents {
   /** Sends the request. */
   send(sending: Sending): void {
     this.#sending = sending;
-    if (sending.body instanceof GuardedBody) {
-      this.#requestEnded = false;
-      this.#streamed = sending.body;
-    }
-    this.#attempt(sending);
+    this.#requestEnded = !sending.isStreamed;
+    this.#attempt(sending, undefined);
   }
 
   /** The request as it was sent last, until the response has begun. */
@@ -100,40 +110,66 @@ export class Exchange implements CallerEvents, CalleeEvents {
     return this.#sent;
   }
 
+  /** Whether it has neither been answered nor come to an end. */
+  get isWaiting(): boolean {
+    return this.#phase === 'waiting';
+  }
+
+  /** Whether its body can be used: it is collected, or its way to the callee is open. */
+  get canReadBody(): boolean {
+    return this.isWaiting && (this.#calleeEnd === undefined || this.#calleeEnd.isConnected);
+  }
+
   /** Whether the same request was sent a second time. */
   get wasResent(): boolean {
     return this.#attempts.kind === 'resent';
   }
 
-  #attempt(sending: Sending): void {
-    const { destinations, request, body, shareable } = sending;
+  /** @param refusal why nothing may be sent to a destination that was tried */
+  #attempt(sending: Sending, refusal: Refusal | undefined): void {
+    const { destinations } = sending;
     const tried = this.#attempts.kind === 'choosing' ? this.#attempts.tried : destinations;
     const destination = choose(destinations, tried, Math.random);
     if (destination === undefined) {
-      const hosts = destinations.map((one) => `${one.address}:${one.port}`).join(', ');
-      this.refuse({
-        reason: 'upstream-failed',
-        detail: `No host of ${this.facts.callee} could be connected to: ${hosts}.`,
-      });
+      this.refuse(refusal ?? this.#unreachable(destinations));
       return;
     }
-    const head = typeof request === 'function' ? request(destination) : request;
-    if (body instanceof GuardedBody) {
-      const callee = this.#open(destination, sending.permit, head, undefined, 'streamed');
+    const prepared =
+      typeof sending.prepared === 'function' ? sending.prepared(destination) : sending.prepared;
+    if ('reason' in prepared) {
+      this.#attempts = { kind: 'choosing', tried: [...tried, destination] };
+      this.#attempt(sending, prepared);
+      return;
+    }
+    this.#prepared = prepared;
+    const { body, shareable } = prepared;
+    if (body instanceof GuardedBody || body instanceof SentBody) {
+      this.#streamed = body;
+      const callee = this.#open(destination, prepared, undefined, 'streamed');
       if (!callee.isConnected) this.callerEnd.block();
-    } else this.#open(destination, sending.permit, head, body, shareable ? 'shareable' : 'alone');
+    } else {
+      this.#streamed = undefined;
+      this.#open(destination, prepared, body, shareable ? 'shareable' : 'alone');
+    }
+  }
+
+  #unreachable(destinations: readonly Destination[]): Refusal {
+    const hosts = destinations.map((one) => `${one.address}:${one.port}`).join(', ');
+    return {
+      reason: 'upstream-failed',
+      detail: `No host of ${this.facts.callee} could be connected to: ${hosts}.`,
+    };
   }
 
   #open(
     destination: Destination,
-    permit: Permit,
-    request: RequestToSend,
+    { permit, request, sealed }: Prepared,
     body: Buffer | undefined,
-    how: 'alone' | 'shareable' | 'streamed' | 'fresh',
+    how: HowToSend,
   ): CalleeEnd {
     this.#destination = destination;
     this.#sent = request;
-    const callee = destination.open(permit, request, body, how, this);
+    const callee = destination.open(permit, request, body, how, sealed, this);
     this.#calleeEnd = callee;
     return callee;
   }
@@ -147,6 +183,8 @@ export class Exchange implements CallerEvents, CalleeEvents {
   }
 
   onConnected(): void {
+    const callee = this.#calleeEnd;
+    if (this.#streamed instanceof SentBody && callee !== undefined) this.#streamed.replay(callee);
     if (!this.#requestEnded) this.callerEnd.resume();
   }
 
@@ -230,7 +268,9 @@ export class Exchange implements CallerEvents, CalleeEvents {
     }
     this.#phase = 'responding';
     this.#sending = undefined;
+    this.#prepared = undefined;
     this.#sent = undefined;
+    if (this.#streamed instanceof SentBody) this.#streamed.forget();
     this.#status = head.status;
     this.#responseHopByHop = head.hopByHop;
     const fields = this.#responseFields(head);
@@ -276,17 +316,14 @@ export class Exchange implements CallerEvents, CalleeEvents {
       switch (next.step) {
         case 'choose-again':
           this.#attempts = next.attempts;
-          this.#attempt(sending);
+          this.#attempt(sending, undefined);
           return;
         case 'resend':
           this.#attempts = next.attempts;
-          this.#open(
-            destination,
-            sending.permit,
-            this.#sent as RequestToSend,
-            sending.body as Buffer,
-            'fresh',
-          );
+          this.#resend(destination, this.#prepared as Prepared);
+          return;
+        case 'prepare-again':
+          this.#role.prepareAgain(this, this.#prepared as Prepared);
           return;
         case 'sign-again':
           // Whoever reports it is in the midst of other work.
@@ -301,8 +338,20 @@ export class Exchange implements CallerEvents, CalleeEvents {
     else this.refuse(refusal);
   }
 
+  /** Sends the same request once more, with all that has been sent of its body. */
+  #resend(destination: Destination, prepared: Prepared): void {
+    if (this.#streamed === undefined)
+      this.#open(destination, prepared, prepared.body as Buffer | undefined, 'fresh');
+    else {
+      this.callerEnd.block();
+      this.#open(destination, prepared, undefined, 'streamed-fresh');
+    }
+  }
+
   #mayResend(reused: boolean): boolean {
-    return this.#streamed === undefined && this.#role.mayResend(this, reused);
+    const body = this.#streamed;
+    const isAtHand = body === undefined || (body instanceof SentBody && body.isKept);
+    return isAtHand && this.#role.mayResend(this, reused);
   }
 
   onCallerClosed(): void {
@@ -356,6 +405,10 @@ export class Exchange implements CallerEvents, CalleeEvents {
     this.abort();
   }
 
+  onTunnelRetired(): void {
+    this.abort();
+  }
+
   /** The call is over, or has become a tunnel: it is recorded, once. @returns milliseconds that it took */
   #end(phase: Tunnel | 'over'): number {
     const isFirst = this.#phase === 'waiting' || this.#phase === 'responding';
@@ -390,6 +443,10 @@ export class Exchange implements CallerEvents, CalleeEvents {
 function refusalOf(loss: Loss, callee: string, { address, port }: Destination): Refusal {
   const who = `${callee} at ${address}:${port}`;
   switch (loss.kind) {
+    case 'unproven': {
+      const why = handshakeFailures[loss.failure];
+      return { reason: 'peer-unproven', detail: `${who} did not prove the pair key: ${why}.` };
+    }
     case 'broken':
       return { reason: 'upstream-failed', detail: `${callee} did not answer properly: ${loss.detail}.` };
     default: {

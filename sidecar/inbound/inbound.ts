@@ -9,7 +9,7 @@ import { denialField } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import type { Keyring } from '../keyring/keyring.ts';
+import type { CallerKey, Keyring } from '../keyring/keyring.ts';
 import { type Circumstances, type Decision, decide } from '../policy/decide.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
 import { checkDigest } from '../signature/content-digest.ts';
@@ -72,7 +72,8 @@ export class Inbound implements RequestHandler, Role {
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
     const { keyring, rules, audience, replay, applyVerdict } = this.#given;
-    const given = { keyring, rules, audience, replay, nowMs: Date.now() };
+    const peer = caller.peer?.caller;
+    const given = { keyring, rules, audience, peer, replay, nowMs: Date.now() };
     let decision = decide(head, given);
     if ('unmarked' in decision && !caller.wasSuspended) {
       caller.suspend();
@@ -85,7 +86,7 @@ export class Inbound implements RequestHandler, Role {
     if ('unmarked' in decision) decision = decide(head, { ...given, replay: noMemory }) as Decision;
     const { verdict, proof } = decision;
     const requestId = requestIdOf(head.known(fieldId['x-request-id']));
-    const exchange = new Exchange(this, caller, head, requestId, this.#facts(verdict, proof));
+    const exchange = new Exchange(this, caller, head, requestId, this.#facts(caller, verdict, proof));
     caller.begin(exchange);
     const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
     const permit = Permit.ask(applyVerdict, verdict);
@@ -109,7 +110,7 @@ export class Inbound implements RequestHandler, Role {
     }
   }
 
-  #facts(verdict: Verdict, proof: Proven | undefined): CallFacts {
+  #facts({ hop }: CallerEnd, verdict: Verdict, proof: Proven | undefined): CallFacts {
     const { service } = this.#given.config;
     const facts: CallFacts = {
       caller: proof?.caller,
@@ -117,8 +118,8 @@ export class Inbound implements RequestHandler, Role {
       claimed: undefined,
       kid: proof?.kid,
       skewSeconds: proof?.skewSeconds,
-      hop: undefined,
       verdict,
+      hop,
     };
     if (!verdict.allowed) deny(facts, verdict);
     return facts;
@@ -146,7 +147,8 @@ export class Inbound implements RequestHandler, Role {
     const { requestId, callerEnd } = exchange;
     const { service } = this.#given.config;
     const request = composeForApp(head, requestId, callerEnd.peerAddress, proof, service, framing);
-    exchange.send({ permit, destinations: this.#app, request, body, shareable: false });
+    const prepared = { permit, request, body, shareable: false, sealed: false };
+    exchange.send({ destinations: this.#app, prepared, isStreamed: body instanceof GuardedBody });
   }
 
   /** A short body is proven before the app sees anything of the call. */
@@ -177,6 +179,14 @@ export class Inbound implements RequestHandler, Role {
 
   #stream(exchange: Exchange, head: RequestHead, decision: Decision, permit: Permit): void {
     const { proof, open } = decision;
+    if (proof?.inTls === true) {
+      // Every byte is proven as it comes.
+      const framing: AppFraming =
+        head.body === 'length' ? { framing: 'length', length: head.contentLength } : { framing: 'chunked' };
+      this.#send(exchange, head, proof, permit, framing, new GuardedBody(undefined, new TrailerFilter(head)));
+      if (exchange.isWaiting) exchange.callerEnd.stream(head);
+      return;
+    }
     // Whose body it is shows only at its end: on a public route nobody is named before.
     const guarded = open ? undefined : proof;
     const signed = guarded === undefined ? undefined : head.known(fieldId['x-service-content-length']);
@@ -200,7 +210,7 @@ export class Inbound implements RequestHandler, Role {
     const framing: AppFraming =
       known === undefined ? { framing: 'chunked' } : { framing: 'length', length: known };
     this.#send(exchange, head, open ? undefined : proof, permit, framing, new GuardedBody(known, guard));
-    exchange.callerEnd.stream(head);
+    if (exchange.isWaiting) exchange.callerEnd.stream(head);
   }
 
   /** The end of a streamed body is not what was signed; whether it is passed on is the binary's disposition. */
@@ -221,6 +231,11 @@ export class Inbound implements RequestHandler, Role {
     return reused && idempotent.has(exchange.method);
   }
 
+  /** Connections to the app are plain. */
+  prepareAgain(): void {
+    throw new Error('a connection to the app was to be sealed');
+  }
+
   /** Requests to the app share no connection. */
   sendAgain(): void {
     throw new Error('a request to the app was displaced');
@@ -232,6 +247,12 @@ export class Inbound implements RequestHandler, Role {
   addResponseFields({ facts: { verdict } }: Exchange, fields: FieldSection): void {
     if ('refused' in verdict || verdict.allowed) return;
     fields.add(denialField, verdict.denial.reason);
+  }
+
+  /** The key of a key id that may prove a sealed connection now. */
+  keyOf(kid: string): CallerKey | undefined {
+    const key = this.#given.keyring.inbound.get(kid);
+    return key === undefined || key.notAfterMs <= Date.now() ? undefined : key;
   }
 
   onTunnel(exchange: Exchange): void {

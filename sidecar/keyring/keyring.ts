@@ -16,6 +16,13 @@ export interface OutboundKeys {
   readonly psks: ReadonlyMap<string, Buffer>;
 }
 
+/** The key that both ends of a sealed connection prove, and its id. */
+export interface SealingKey {
+  readonly kid: string;
+  /** 32 bytes. */
+  readonly psk: Buffer;
+}
+
 /** An immutable snapshot of keyring.json: all that the data path knows of keys. */
 export interface Keyring extends VerifierKeys {
   /** The random name that the rotator gave to this very file; undefined when a hand wrote it. */

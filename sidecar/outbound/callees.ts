@@ -1,9 +1,13 @@
 import type { Fleet } from '../config/fleet.ts';
 import type { Destination } from '../exchange/ends.ts';
+import type { Keyring, SealingKey } from '../keyring/keyring.ts';
 
-/** A host that services are called on; it can be told to close the connections that lie ready. */
+/** A host that a service is called on. */
 export interface CalleeHost extends Destination {
-  closeIdle(): void;
+  /** Takes up the key that seals its connections; undefined when the keyring has none. */
+  useKey(key: SealingKey | undefined): void;
+  /** Closes the connections that lie ready: the host is not called any more. */
+  close(): void;
 }
 
 /** A service that can be called, and the hosts that it runs on. */
@@ -16,13 +20,21 @@ export interface Callee {
 
 /** All services that this sidecar's app may call, by the names under which it asks for them. */
 export class Callees {
-  readonly #newHost: (address: string, port: number) => CalleeHost;
+  readonly #newHost: (callee: string, address: string, port: number) => CalleeHost;
+  #keyring: Keyring;
+  #fleet: Fleet;
   #byAuthority = new Map<string, Callee>();
   #hosts = new Map<string, CalleeHost>();
 
   /** @param newHost makes the connections to one host */
-  constructor(fleet: Fleet, newHost: (address: string, port: number) => CalleeHost) {
+  constructor(
+    fleet: Fleet,
+    keyring: Keyring,
+    newHost: (callee: string, address: string, port: number) => CalleeHost,
+  ) {
     this.#newHost = newHost;
+    this.#keyring = keyring;
+    this.#fleet = fleet;
     this.replace(fleet);
   }
 
@@ -38,6 +50,7 @@ export class Callees {
 
   /** Follows a new fleet.yaml; hosts that stay keep their connections. */
   replace(fleet: Fleet): void {
+    this.#fleet = fleet;
     const byAuthority = new Map<string, Callee>();
     const hosts = new Map<string, CalleeHost>();
     for (const service of fleet.services.values()) {
@@ -47,8 +60,8 @@ export class Callees {
       const callee: Callee = {
         name: service.name,
         hosts: service.hosts.map((address) => {
-          const at = `${address} ${inbound}`;
-          const host = this.#hosts.get(at) ?? this.#newHost(address, inbound);
+          const at = `${service.name} ${address} ${inbound}`;
+          const host = this.#hosts.get(at) ?? this.#newHost(service.name, address, inbound);
           hosts.set(at, host);
           return host;
         }),
@@ -56,12 +69,25 @@ export class Callees {
       };
       for (const authority of callee.authorities) byAuthority.set(authority, callee);
     }
-    for (const [at, host] of this.#hosts) if (!hosts.has(at)) host.closeIdle();
+    for (const [at, host] of this.#hosts) if (!hosts.has(at)) host.close();
     this.#hosts = hosts;
     this.#byAuthority = byAuthority;
+    this.useKeyring(this.#keyring);
   }
 
-  closeIdle(): void {
-    for (const host of this.#hosts.values()) host.closeIdle();
+  /** Follows a new keyring: new connections use its keys. */
+  useKeyring(keyring: Keyring): void {
+    this.#keyring = keyring;
+    for (const { name } of this.#fleet.services.values()) {
+      const keys = keyring.outbound.get(name);
+      for (const host of this.#byAuthority.get(name)?.hosts ?? []) {
+        const psk = keys?.psks.get(host.address);
+        host.useKey(keys === undefined || psk === undefined ? undefined : { kid: keys.kid, psk });
+      }
+    }
+  }
+
+  close(): void {
+    for (const host of this.#hosts.values()) host.close();
   }
 }

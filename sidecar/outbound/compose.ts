@@ -8,7 +8,7 @@ import { freeLabel, withoutOurMembers } from '../signature/members.ts';
 import { signRequest } from '../signature/sign.ts';
 import { fieldId, requestHopFields, serviceFields } from '../terms/field-names.ts';
 import { newNonce } from './nonce.ts';
-import { type Added, OutgoingRequest } from './outgoing-request.ts';
+import { type Added, isChunked, OutgoingRequest, trailerField } from './outgoing-request.ts';
 
 /** What ends here on the way to the callee, or is written anew. */
 const dropped = dropTable(...requestHopFields, ...serviceFields, 'host', 'content-digest');
@@ -46,6 +46,8 @@ export function composeForCallee(
     head.countOf[fieldId['signature-input']] === 0 && head.countOf[fieldId.signature] === 0
       ? {}
       : withoutOurMembers(head.known(fieldId['signature-input']), head.known(fieldId.signature));
+  const { body } = added;
+  const { proof, length } = body;
   const created = Math.floor(nowMs / 1000);
   const label = foreign.signatureInput === undefined ? 'svc' : freeLabel(foreign);
   let inputs = foreign.signatureInput;
@@ -53,7 +55,7 @@ export function composeForCallee(
   let mac = '';
   if (signing !== undefined) {
     const message = new OutgoingRequest(head, added);
-    const covered = requiredComponents(message, added.trailer !== undefined);
+    const covered = requiredComponents(message, proof === 'none' ? 'digest' : proof);
     const signed = signRequest(message, covered, signing.key, {
       kid: signing.kid,
       created,
@@ -68,17 +70,18 @@ export function composeForCallee(
     .addKept(head, dropped, head.hopByHop)
     .add('X-Service-ID', added.service)
     .add('X-Request-ID', requestId);
-  if (added.digest !== undefined) fields.add('Content-Digest', added.digest);
-  if (added.trailer !== undefined) fields.add('Trailer', added.trailer);
-  if (added.streamedLength !== undefined) fields.add('X-Service-Content-Length', added.streamedLength);
+  if (body.proof === 'digest') fields.add('Content-Digest', body.digest);
+  if (proof === 'trailer') {
+    fields.add('Trailer', trailerField);
+    if (length !== undefined) fields.add('X-Service-Content-Length', String(length));
+  }
   if (inputs !== undefined) fields.add('Signature-Input', inputs);
   if (signatures !== undefined) fields.add('Signature', signatures);
-  const { length } = added;
   const request: RequestToSend = {
     method: head.method,
     target: head.originForm,
     fields,
-    framing: added.trailer !== undefined ? 'chunked' : length === undefined ? 'none' : 'length',
+    framing: isChunked(body) ? 'chunked' : length === undefined ? 'none' : 'length',
     length: length ?? 0,
     upgrade: head.upgrade,
   };

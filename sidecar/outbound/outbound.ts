@@ -1,29 +1,31 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
-import { Exchange } from '../exchange/exchange.ts';
+import { Exchange, type Prepared } from '../exchange/exchange.ts';
 import { GuardedBody } from '../exchange/guarded-body.ts';
 import type { Role } from '../exchange/role.ts';
+import { SentBody } from '../exchange/sent-body.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { reparsed } from '../http1/head-parser.ts';
 import { type RequestToSend, requestText } from '../http1/outgoing-message.ts';
-import type { KeptRequestHead, RequestHead } from '../http1/request-head.ts';
+import type { RequestHead } from '../http1/request-head.ts';
 import { requestIdOf } from '../http1/request-id.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { contentDigest } from '../signature/content-digest.ts';
-import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type CallRecord, malformed } from '../terms/call-record.ts';
 import { fieldId, responseHopFields, serviceAnswerFields } from '../terms/field-names.ts';
+import { type HandshakeFailure, handshakeFailures } from '../terms/handshake.ts';
 import { Permit } from '../terms/permit.ts';
 import { type DenialReason, reasons } from '../terms/reasons.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { ApplyVerdict, Verdict } from '../terms/verdict.ts';
 import type { Callee, Callees } from './callees.ts';
-import { composeForCallee, type SignedHead, type SigningKey } from './compose.ts';
-import type { Added } from './outgoing-request.ts';
+import { composeForCallee } from './compose.ts';
+import type { Added, OutgoingBody } from './outgoing-request.ts';
 import { signedComponents } from './signed-components.ts';
 import { SignedTrailer } from './signed-trailer.ts';
+import { passedTrailers } from './trailers.ts';
 
 /** What outbound works with; the keyring is a snapshot that a reload replaces. */
 export interface OutboundDependencies {
@@ -33,8 +35,6 @@ export interface OutboundDependencies {
   readonly applyVerdict: ApplyVerdict;
   keyring: Keyring;
 }
-
-const trailer = streamingTrailers.join(', ');
 
 /** The caller is the local app: whether its call is allowed is for the callee's sidecar to say. */
 const allowed: Verdict = { allowed: true, rule: '' };
@@ -59,7 +59,7 @@ export class Outbound implements RequestHandler, Role {
   }
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
-    const { config, callees, applyVerdict } = this.#given;
+    const { config, callees } = this.#given;
     const named = caller.route ?? head.authority;
     const callee = callees.find(named);
     const exchange = new Exchange(this, caller, head, requestIdOf(head.known(fieldId['x-request-id'])), {
@@ -76,12 +76,25 @@ export class Outbound implements RequestHandler, Role {
       exchange.refuse(this.#unknownCallee(named), head.hasBody);
       return;
     }
-    const permit = Permit.ask(applyVerdict, allowed);
-    if (!(permit instanceof Permit)) exchange.refuse(permit, head.hasBody);
-    else if (!head.hasBody) this.#send(exchange, head, callee, permit, undefined, head.isSafe);
-    else if (head.body === 'length' && head.contentLength <= config.limits.body_buffer && !head.expects) {
-      caller.collect(head, (head, body) => this.#send(exchange, head, callee, permit, body, false));
-    } else this.#stream(exchange, head, callee, permit);
+    this.#dispatch(exchange, head, callee);
+  }
+
+  /**
+   * Sends a call: inside TLS, its body as it comes. Where a host does not prove the pair key, the binary's function says
+   * whether the call goes there in the clear, with a digest.
+   */
+  #dispatch(exchange: Exchange, head: RequestHead, callee: Callee): void {
+    const { body_buffer } = this.#given.config.limits;
+    if (!head.hasBody) this.#send(exchange, head, callee, undefined, head.isSafe);
+    else if (
+      head.body === 'length' &&
+      head.contentLength <= body_buffer &&
+      !head.expects &&
+      callee.hosts.some((host) => host.unproven !== undefined)
+    ) {
+      // The digest stands in the head: the whole body has to be here first.
+      exchange.callerEnd.collect(head, (head, body) => this.#send(exchange, head, callee, body, false));
+    } else this.#stream(exchange, head, callee);
   }
 
   #unknownCallee(named: string): Refusal {
@@ -91,74 +104,97 @@ export class Outbound implements RequestHandler, Role {
     };
   }
 
-  /** A call whose body is at hand: its digest goes into the head. */
+  /** A call whose body is at hand. */
   #send(
     exchange: Exchange,
     head: RequestHead,
     callee: Callee,
-    permit: Permit,
     body: Buffer | undefined,
     shareable: boolean,
   ): void {
-    const added: Added = {
-      service: this.#given.config.service,
-      callee: callee.name,
-      digest: body === undefined ? undefined : contentDigest(body),
-      length: body === undefined ? emptyLength(head) : body.length,
-      trailer: undefined,
-      streamedLength: undefined,
-    };
     const { hosts: destinations } = callee;
-    const [only] = destinations;
-    if (destinations.length === 1 && only !== undefined) {
-      const { request } = this.#compose(exchange, head, added, callee, only).signed;
-      exchange.send({ permit, destinations, request, body, shareable });
-      return;
-    }
-    // The head outlives this turn: another host may have to be tried.
-    const kept = head.keep();
-    const request = (host: Destination) => this.#compose(exchange, kept, added, callee, host).signed.request;
-    exchange.send({ permit, destinations, request, body, shareable });
+    // The head outlives this turn when another host may have to be tried.
+    const kept = destinations.length === 1 ? head : head.keep();
+    const prepare = (host: Destination): Prepared | Refusal => {
+      const way = this.#way(exchange, callee, host);
+      if (!('permit' in way)) return way;
+      const proven: OutgoingBody =
+        body === undefined
+          ? { proof: 'none', length: emptyLength(kept) }
+          : way.sealed
+            ? { proof: 'tls', length: body.length }
+            : { proof: 'digest', length: body.length, digest: contentDigest(body) };
+      const { request } = this.#compose(exchange, kept, proven, callee, host).signed;
+      return { ...way, request, body, shareable };
+    };
+    exchange.send({ destinations, prepared: prepare, isStreamed: false });
   }
 
-  /** A call whose body is passed on as it comes: its digest is signed behind it. */
-  #stream(exchange: Exchange, head: RequestHead, callee: Callee, permit: Permit): void {
-    const kept: KeptRequestHead = head.keep();
-    const added: Added = {
-      service: this.#given.config.service,
-      callee: callee.name,
-      digest: undefined,
-      length: undefined,
-      trailer,
-      streamedLength: head.body === 'length' ? String(head.contentLength) : undefined,
+  /** A call whose body is passed on as it comes: inside TLS as it is, in the clear with its digest signed behind it. */
+  #stream(exchange: Exchange, head: RequestHead, callee: Callee): void {
+    const { hosts: destinations } = callee;
+    const kept = destinations.length === 1 ? head : head.keep();
+    const length = head.body === 'length' ? head.contentLength : undefined;
+    const prepare = (host: Destination): Prepared | Refusal => {
+      const way = this.#way(exchange, callee, host);
+      if (!('permit' in way)) return way;
+      if (way.sealed) {
+        const { request } = this.#compose(exchange, kept, { proof: 'tls', length }, callee, host).signed;
+        const body = new SentBody(this.#given.config.limits.body_buffer, passedTrailers);
+        return { ...way, request, body, shareable: false };
+      }
+      const { signed, key } = this.#compose(exchange, kept, { proof: 'trailer', length }, callee, host);
+      const signing = key === undefined ? undefined : { head: signed, key };
+      const body = new GuardedBody(undefined, new SignedTrailer(signing));
+      return { ...way, request: signed.request, body, shareable: false };
     };
-    let signing: { head: SignedHead; key: SigningKey } | undefined;
-    const request = (host: Destination) => {
-      const { signed, key } = this.#compose(exchange, kept, added, callee, host);
-      signing = key === undefined ? undefined : { head: signed, key };
-      return signed.request;
-    };
-    const body = new GuardedBody(undefined, new SignedTrailer(() => signing));
-    exchange.send({ permit, destinations: callee.hosts, request, body, shareable: false });
-    exchange.callerEnd.stream(head);
+    exchange.send({ destinations, prepared: prepare, isStreamed: true });
+    if (exchange.isWaiting) exchange.callerEnd.stream(head);
   }
 
-  /** Signs a safe request again that shared a connection, and sends it on one of its own. */
-  sendAgain(exchange: Exchange, sent: RequestToSend): void {
+  /** How a call goes to a host, or why it does not go there. */
+  #way(
+    { facts }: Exchange,
+    callee: Callee,
+    host: Destination,
+  ): Pick<Prepared, 'permit' | 'sealed'> | Refusal {
+    const { unproven } = host;
+    const sealed = unproven === undefined;
+    const verdict: Verdict = sealed ? allowed : peerUnproven(callee, host, unproven);
+    const permit = Permit.ask(this.#given.applyVerdict, verdict);
+    facts.verdict = verdict;
+    facts.hop = sealed ? host.hops.sealed : host.hops.plain;
+    return permit instanceof Permit ? { permit, sealed } : permit;
+  }
+
+  /** A host did not prove itself, and nothing was sent: the call is prepared again, now that this is known. */
+  prepareAgain(exchange: Exchange, { request, body }: Prepared): void {
     const callee = this.#given.callees.find(exchange.facts.callee);
     if (callee === undefined) {
       exchange.refuse(this.#unknownCallee(exchange.facts.callee));
       return;
     }
-    const permit = Permit.ask(this.#given.applyVerdict, allowed);
-    if (!(permit instanceof Permit)) exchange.refuse(permit);
-    else this.#send(exchange, reparsed(requestText(sent)), callee, permit, undefined, false);
+    const head = reparsed(requestText(request));
+    if (body instanceof Buffer) this.#send(exchange, head, callee, body, false);
+    else {
+      this.#dispatch(exchange, head, callee);
+      if (head.hasBody && exchange.canReadBody) exchange.callerEnd.resume();
+    }
   }
 
-  #compose(exchange: Exchange, head: RequestHead, added: Added, callee: Callee, host: Destination) {
-    const keys = this.#given.keyring.outbound.get(callee.name);
+  /** Signs a safe request again that shared a connection, and sends it on one of its own. */
+  sendAgain(exchange: Exchange, sent: RequestToSend): void {
+    const callee = this.#given.callees.find(exchange.facts.callee);
+    if (callee === undefined) exchange.refuse(this.#unknownCallee(exchange.facts.callee));
+    else this.#send(exchange, reparsed(requestText(sent)), callee, undefined, false);
+  }
+
+  #compose(exchange: Exchange, head: RequestHead, body: OutgoingBody, callee: Callee, host: Destination) {
+    const { config, keyring } = this.#given;
+    const keys = keyring.outbound.get(callee.name);
     const pair = keys?.keys.get(host.address);
     const key = keys === undefined || pair === undefined ? undefined : { kid: keys.kid, key: pair };
+    const added: Added = { service: config.service, callee: callee.name, body };
     exchange.facts.kid = key?.kid;
     return { signed: composeForCallee(head, added, exchange.requestId, key, Date.now()), key };
   }
@@ -219,6 +255,7 @@ export class Outbound implements RequestHandler, Role {
   /** Ends the tunnels to callees that this service has no key for any more. */
   onKeyring(keyring: Keyring): void {
     this.#given.keyring = keyring;
+    this.#given.callees.useKeyring(keyring);
     for (const tunnel of this.#tunnels) if (!keyring.outbound.has(tunnel.facts.callee)) tunnel.abort();
   }
 
@@ -231,6 +268,12 @@ export class Outbound implements RequestHandler, Role {
   }
 }
 
+/** The verdict of a call whose host did not prove itself. */
+function peerUnproven({ name }: Callee, { address, port }: Destination, failure: HandshakeFailure): Verdict {
+  const detail = `${name} at ${address}:${port} did not prove the pair key: ${handshakeFailures[failure]}.`;
+  return { allowed: false, denial: { reason: 'peer-unproven', detail, received: failure } };
+}
+
 /** The reason that a field gives. Only a sidecar's words count: a response with others is one like any other. */
 function reasonIn(head: ResponseHead, id: number): DenialReason | undefined {
   if (head.countOf[id] === 0) return undefined;
@@ -239,6 +282,6 @@ function reasonIn(head: ResponseHead, id: number): DenialReason | undefined {
 }
 
 /** Content-Length of a request that says its body is empty; methods that expect a body need the 0. */
-function emptyLength(head: RequestHead): number | undefined {
+function emptyLength(head: RequestHead): 0 | undefined {
   return head.body === 'length' ? 0 : undefined;
 }

@@ -1,4 +1,5 @@
 import type { RequestHead } from '../http1/request-head.ts';
+import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { SignableRequest } from '../signature/message.ts';
 import { fieldId, fieldNumber } from '../terms/field-names.ts';
 
@@ -9,18 +10,26 @@ const serviceId = fieldId['x-service-id'];
 const streamedLength = fieldId['x-service-content-length'];
 const transferEncoding = fieldId['transfer-encoding'];
 
+/** How the body that leaves is framed, and how it is proven: lengths in bytes. */
+export type OutgoingBody =
+  /** There is none; a length of 0 where the app said so. */
+  | { readonly proof: 'none'; readonly length: 0 | undefined }
+  /** By its digest in the head. */
+  | { readonly proof: 'digest'; readonly length: number; readonly digest: string }
+  /** By its digest in the trailer section of a chunked body; with X-Service-Content-Length where it is known. */
+  | { readonly proof: 'trailer'; readonly length: number | undefined }
+  /** By TLS record by record: in the app's own framing, chunked where the length is not known. */
+  | { readonly proof: 'tls'; readonly length: number | undefined };
+
 /** What outbound puts in place of, or adds to, the fields that the app sent. */
 export interface Added {
   readonly service: string;
   readonly callee: string;
-  readonly digest: string | undefined;
-  /** Trailer of the streaming form; undefined when the body is not streamed. */
-  readonly trailer: string | undefined;
-  /** X-Service-Content-Length, where a streamed body's length is known. */
-  readonly streamedLength: string | undefined;
-  /** Content-Length of a body that is at hand, in bytes. */
-  readonly length: number | undefined;
+  readonly body: OutgoingBody;
 }
+
+/** The Trailer field of the streaming form. */
+export const trailerField = streamingTrailers.join(', ');
 
 /** The request as it leaves this sidecar: what its signature is made of. */
 export class OutgoingRequest implements SignableRequest {
@@ -54,19 +63,20 @@ export class OutgoingRequest implements SignableRequest {
   }
 
   known(id: number): string | undefined {
+    const { body } = this.#added;
     switch (id) {
       case serviceId:
         return this.#added.service;
       case contentDigest:
-        return this.#added.digest;
+        return body.proof === 'digest' ? body.digest : undefined;
       case trailer:
-        return this.#added.trailer;
+        return body.proof === 'trailer' ? trailerField : undefined;
       case streamedLength:
-        return this.#added.streamedLength;
+        return body.proof === 'trailer' && body.length !== undefined ? String(body.length) : undefined;
       case contentLength:
-        return this.#added.length === undefined ? undefined : String(this.#added.length);
+        return body.proof === 'trailer' || body.length === undefined ? undefined : String(body.length);
       case transferEncoding:
-        return this.#added.trailer === undefined ? undefined : 'chunked';
+        return isChunked(body) ? 'chunked' : undefined;
       case upgrade:
         return this.#head.upgrade ? 'websocket' : undefined;
       case host:
@@ -84,4 +94,9 @@ export class OutgoingRequest implements SignableRequest {
   trailer(): undefined {
     return undefined;
   }
+}
+
+/** Whether a body leaves in chunks. */
+export function isChunked({ proof, length }: OutgoingBody): boolean {
+  return proof === 'trailer' || (proof === 'tls' && length === undefined);
 }

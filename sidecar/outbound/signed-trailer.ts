@@ -8,10 +8,10 @@ import type { SignedHead, SigningKey } from './compose.ts';
 /** Hashes a body while it passes, and signs the digest behind it: constant memory, whatever its length. */
 export class SignedTrailer implements BodyGuard {
   readonly #hasher = new DigestHasher();
-  readonly #signing: () => { readonly head: SignedHead; readonly key: SigningKey } | undefined;
+  readonly #signing: { readonly head: SignedHead; readonly key: SigningKey } | undefined;
 
-  /** @param signing what the head was signed with; asked at the end, since the head may be made anew until then */
-  constructor(signing: () => { readonly head: SignedHead; readonly key: SigningKey } | undefined) {
+  /** @param signing what the head was signed with; undefined when it was not */
+  constructor(signing: { readonly head: SignedHead; readonly key: SigningKey } | undefined) {
     this.#signing = signing;
   }
 
@@ -23,7 +23,7 @@ export class SignedTrailer implements BodyGuard {
   finish(): FieldSection {
     const digest = this.#hasher.contentDigest();
     const fields = new FieldSection().add('Content-Digest', digest);
-    const signing = this.#signing();
+    const signing = this.#signing;
     if (signing === undefined) return fields;
     const { head, key } = signing;
     const { signatureInput, signature } = signTrailer(digest, head.mac, key.key, {

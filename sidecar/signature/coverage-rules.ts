@@ -38,17 +38,20 @@ export function hasBody(message: SignableRequest): boolean {
  * What our signature of this request covers: whatever the rules demand, in one fixed order. For the same set of
  * fields it is the same array, which `signRequest` has prepared before.
  *
- * @param streaming whether the body's digest travels in the trailer
+ * @param proof how a body is proven: by its digest, by one in the trailer section, or by TLS
  */
-export function requiredComponents(message: SignableRequest, streaming: boolean): readonly string[] {
-  let set = streaming ? 2 : hasBody(message) ? 1 : 0;
+export function requiredComponents(
+  message: SignableRequest,
+  proof: 'digest' | 'trailer' | 'tls',
+): readonly string[] {
+  let set = proof === 'trailer' ? 2 : proof === 'digest' && hasBody(message) ? 1 : 0;
   for (let i = 0; i < idsWhenPresent.length; i++)
     if (message.known(idsWhenPresent[i] as number) !== undefined) set |= 4 << i;
   let names = bySet.get(set);
   if (names === undefined) {
     names = [
       ...alwaysCovered,
-      ...(streaming ? ['trailer'] : (set & 1) !== 0 ? ['content-digest'] : []),
+      ...(proof === 'trailer' ? ['trailer'] : (set & 1) !== 0 ? ['content-digest'] : []),
       ...coveredWhenPresent.filter((_, i) => (set & (4 << i)) !== 0),
     ];
     if (bySet.size >= mostSets) bySet.clear();

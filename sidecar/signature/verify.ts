@@ -27,6 +27,8 @@ export type Proof =
       readonly label: string;
       /** Whether the digest is in the trailer section, still to come. */
       readonly streaming: boolean;
+      /** Whether TLS proves the body, record by record. */
+      readonly inTls: boolean;
       /** The Content-Digest field as received, when it is covered: what the body must match. */
       readonly digest: string | undefined;
       /** Seconds by which our clock is ahead of `created`; negative when it is behind. */
@@ -210,6 +212,7 @@ function verifyMember(
     created: member.created,
     label: member.label,
     streaming: form === 'streaming',
+    inTls: form === 'tls',
     expires: member.expires,
     digest: form === 'digest' ? head.known(fieldId['content-digest']) : undefined,
     skewSeconds,

@@ -25,6 +25,12 @@ export const handshakeResults: readonly HandshakeResult[] = [
   ...(Object.keys(handshakeFailures) as HandshakeFailure[]),
 ];
 
+/** Who has proven a pair key at the other end of a sealed connection. */
+export interface Peer {
+  readonly caller: string;
+  readonly kid: string;
+}
+
 /** The connection between two sidecars that a call took. */
 export interface Hop {
   /** Inside TLS with the pair key. */

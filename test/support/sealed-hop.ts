@@ -3,10 +3,10 @@ import { createServer, type Server } from 'node:net';
 import type { Test } from 'tap';
 import { Arrival } from '../../sidecar/connections/arrival.ts';
 import type { HandshakeError } from '../../sidecar/connections/handshake.ts';
-import { dialSealed, type SealingKey } from '../../sidecar/connections/sealed-client.ts';
-import type { Peer } from '../../sidecar/connections/sealed-server.ts';
+import { dialSealed } from '../../sidecar/connections/sealed-client.ts';
 import type { OwnedSocket, SocketOwner } from '../../sidecar/connections/socket.ts';
-import type { HandshakeResult } from '../../sidecar/terms/handshake.ts';
+import type { SealingKey } from '../../sidecar/keyring/keyring.ts';
+import type { HandshakeResult, Peer } from '../../sidecar/terms/handshake.ts';
 
 export const psk = Buffer.alloc(32, 7);
 export const kid = 'main-backend/3';

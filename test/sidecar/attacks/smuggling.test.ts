@@ -28,7 +28,6 @@ t.test('request lines', async (t) => {
   for (const line of [
     'GET  /api/health HTTP/1.1',
     'GET /api/health  HTTP/1.1',
-    ' GET /api/health HTTP/1.1',
     'GET\t/api/health HTTP/1.1',
     'GET /api/health HTTP/1.1 ',
     'GET /api/health',
@@ -43,6 +42,14 @@ t.test('request lines', async (t) => {
   await malformed(t, `GET /api/health HTTP/1.2\r\n${host}\r\n`, 505, 'version-not-supported');
   await malformed(t, `CONNECT npu-worker:80 HTTP/1.1\r\n${host}\r\n`, 501, 'not-implemented');
   await malformed(t, `TRACE /api/health HTTP/1.1\r\n${host}\r\n`, 501, 'not-implemented');
+});
+
+t.test('a first byte that begins no request', async (t) => {
+  for (const { inbound } of [enforcing, logging]) {
+    const client = await RawClient.connect(t, inbound);
+    client.write(` GET /api/health HTTP/1.1\r\n${host}\r\n`);
+    t.equal(await client.end(), '', 'closed without an answer');
+  }
 });
 
 t.test('hosts', async (t) => {

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ok, onHead, rawApp } from '../../support/raw-app.ts';
+import { ok, onHead } from '../../support/raw-app.ts';
 import { RawClient, type RawResponse } from '../../support/raw-http.ts';
+import { reset, sealedApp } from '../../support/sealed-app.ts';
 import { freePorts, type SidecarProcess, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
@@ -45,7 +46,9 @@ class Stage {
   static async open(t: Test, limits = ''): Promise<Stage> {
     let stage: Stage | undefined;
     let connections = 0;
-    const port = await rawApp(t, (socket) => {
+    const folder = await tempFolder(t);
+    const keyring = () => join(folder, 'main-backend/keyring.json');
+    const port = await sealedApp(t, keyring, (socket) => {
       socket.setNoDelay(true);
       const connection = connections++;
       let inThisRead = 0;
@@ -60,7 +63,6 @@ class Stage {
         stage.#onArrival();
       });
     });
-    const folder = await tempFolder(t);
     const [outbound, inbound, admin] = (await freePorts(3)) as [number, number, number];
     await writeFleet(
       folder,
@@ -273,7 +275,7 @@ t.test('long answers that reads cut are waited for', async (t) => {
 const ends: Readonly<Record<string, Script>> = {
   'says that it closes': ({ path }, socket) => void socket.end(ok(path, 'Connection: close\r\n')),
   closes: ({ path }, socket) => void socket.end(ok(path)),
-  'resets the connection': (_, socket) => void socket.resetAndDestroy(),
+  'resets the connection': (_, socket) => reset(socket),
 };
 for (const [what, end] of Object.entries(ends)) {
   t.test(`the peer ${what} in the middle: no call is lost`, async (t) => {
@@ -327,7 +329,7 @@ t.test('a call with as many fields as there may be is sent anew, too', async (t)
   stage.script = (arrival, socket) => {
     if (arrival.behind === 2 && broken === undefined) {
       broken = arrival;
-      socket.resetAndDestroy();
+      reset(socket);
     } else if (arrival.connection !== broken?.connection) answer(arrival, socket);
   };
   const full = (path: string) => `GET ${path} HTTP/1.1\r\nHost: npu-worker\r\n${'a: b\r\n'.repeat(999)}\r\n`;

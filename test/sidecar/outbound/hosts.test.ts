@@ -3,17 +3,23 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fleetOf, keyringsOf } from '../../support/keyrings.ts';
-import { ok, onHead, rawApp } from '../../support/raw-app.ts';
+import { ok, onHead } from '../../support/raw-app.ts';
 import { exchange, RawClient } from '../../support/raw-http.ts';
+import { sealedApp } from '../../support/sealed-app.ts';
 import { freePorts, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
 const matrix = 'services:\n  npu-worker:\n    callers:\n      main-backend: [ "* /**" ]\n';
 
+let folderOfCaller = '';
+/** Where the keyring of the last caller lies. */
+const keyring = () => join(folderOfCaller, 'main-backend/keyring.json');
+
 /** main-backend's sidecar, calling npu-worker on several hosts, each of which the test plays itself. */
 async function callerOf(test: Test, inbound: number, some: readonly string[]) {
   const folder = await tempFolder(test);
+  folderOfCaller = folder;
   const [outbound, own, admin] = (await freePorts(3)) as [number, number, number];
   await writeFleet(
     folder,
@@ -54,8 +60,8 @@ t.test('a host that refuses connections is set aside, and no call is lost', asyn
       heads.get(host)?.push(head);
       socket.write(ok(host));
     });
-  const port = await rawApp(t, serve('127.0.0.1'));
-  await rawApp(t, serve('127.0.0.2'), { host: '127.0.0.2', port });
+  const port = await sealedApp(t, keyring, serve('127.0.0.1'));
+  await sealedApp(t, keyring, serve('127.0.0.2'), { host: '127.0.0.2', port });
   const outbound = await callerOf(t, port, hosts);
   const answers = [];
   for (let i = 0; i < 60; i++) answers.push(await exchange(t, outbound, i % 2 === 0 ? get : post));
@@ -67,7 +73,7 @@ t.test('a host that refuses connections is set aside, and no call is lost', asyn
   const all = [...heads.values()].flat();
   t.equal(new Set(all.map(signatureOf)).size, 60, 'each call is signed anew');
   // Now it comes up: within its back-off it is asked again.
-  await rawApp(t, serve('127.0.0.3'), { host: '127.0.0.3', port });
+  await sealedApp(t, keyring, serve('127.0.0.3'), { host: '127.0.0.3', port });
   const until = Date.now() + 10_000;
   while (heads.get('127.0.0.3')!.length === 0 && Date.now() < until) await exchange(t, outbound, get);
   t.ok(heads.get('127.0.0.3')!.length > 0, 'a host that is back is used again');
@@ -83,14 +89,14 @@ t.test('no host at all', async (t) => {
 
 t.test('the less busy of two hosts gets the call', async (t) => {
   const waiting: Socket[] = [];
-  const port = await rawApp(t, (socket) => onHead(socket, () => waiting.push(socket)));
+  const port = await sealedApp(t, keyring, (socket) => onHead(socket, () => waiting.push(socket)));
   let served = 0;
   const serve = (socket: Socket) =>
     onHead(socket, () => {
       served++;
       socket.write(ok());
     });
-  await rawApp(t, serve, { host: '127.0.0.2', port });
+  await sealedApp(t, keyring, serve, { host: '127.0.0.2', port });
   const outbound = await callerOf(t, port, hosts.slice(0, 2));
   let stuck = 0;
   while (waiting.length === 0) {
@@ -111,7 +117,7 @@ t.test('the less busy of two hosts gets the call', async (t) => {
 t.test('a call that got no answer goes out once more with the same signature, even a POST', async (t) => {
   const heads: string[] = [];
   let lost = true;
-  const port = await rawApp(t, (socket) =>
+  const port = await sealedApp(t, keyring, (socket) =>
     onHead(socket, (head) => {
       heads.push(head);
       if (heads.length > 1 && lost) {
@@ -130,7 +136,7 @@ t.test('a call that got no answer goes out once more with the same signature, ev
 
 t.test('a call is sent once more, not twice', async (t) => {
   let seen = 0;
-  const port = await rawApp(t, (socket) =>
+  const port = await sealedApp(t, keyring, (socket) =>
     onHead(socket, () => {
       seen++;
       socket.destroy();
@@ -149,18 +155,14 @@ t.test('a host that goes away between a call and its second sending gets no stan
       socket.write(ok());
     });
   // The first host takes one call, and is gone with its listener before it answers.
-  const { createServer } = await import('node:net');
-  const gone = createServer((socket) =>
+  const port = await sealedApp(t, keyring, (socket, server) =>
     onHead(socket, () => {
       seen.push('gone');
-      gone.close();
+      server.close();
       socket.destroy();
     }),
   );
-  await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve));
-  const { port } = gone.address() as { port: number };
-  t.teardown(() => gone.close());
-  await rawApp(t, at('127.0.0.2'), { host: '127.0.0.2', port });
+  await sealedApp(t, keyring, at('127.0.0.2'), { host: '127.0.0.2', port });
   const outbound = await callerOf(t, port, hosts.slice(0, 2));
   let status = 200;
   while (!seen.includes('gone')) ({ status } = await exchange(t, outbound, post));
@@ -170,7 +172,7 @@ t.test('a host that goes away between a call and its second sending gets no stan
 
 t.test('"replayed" in answer to the second sending is a 502', async (t) => {
   let seen = 0;
-  const port = await rawApp(t, (socket) =>
+  const port = await sealedApp(t, keyring, (socket) =>
     onHead(socket, () => {
       seen++;
       if (seen === 1) socket.destroy();
@@ -186,22 +188,36 @@ t.test('"replayed" in answer to the second sending is a 502', async (t) => {
   t.match(response.body, /may have been carried out/);
 });
 
-t.test('a streamed body is not sent again', async (t) => {
-  let connections = 0;
-  const port = await rawApp(t, (socket) => {
-    connections++;
-    socket.once('data', () => socket.destroy());
-  });
-  const outbound = await callerOf(t, port, hosts.slice(0, 1));
-  const body =
-    'POST /x HTTP/1.1\r\nHost: npu-worker\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n';
-  t.equal((await exchange(t, outbound, body)).status, 502);
-  t.equal(connections, 1);
+t.test('a body that was streamed is sent again from a copy, up to body_buffer', async (t) => {
+  const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n`;
+  for (const [bytes, status, connections] of [
+    [3, 200, 2],
+    [100_000, 200, 2],
+    [1_100_000, 502, 1],
+  ] as const) {
+    const bodies: number[] = [];
+    const port = await sealedApp(t, keyring, (socket) => {
+      const index = bodies.push(0) - 1;
+      let text = '';
+      socket.on('data', (piece: Buffer) => {
+        text += piece.toString('latin1');
+        bodies[index] = text.length - text.indexOf('\r\n\r\n') - 4;
+        if (!text.endsWith('0\r\n\r\n')) return;
+        if (index === 0) socket.destroy();
+        else socket.write(ok());
+      });
+    });
+    const outbound = await callerOf(t, port, hosts.slice(0, 1));
+    const body = `POST /x HTTP/1.1\r\nHost: npu-worker\r\nTransfer-Encoding: chunked\r\n\r\n${chunk(bytes)}0\r\n\r\n`;
+    t.equal((await exchange(t, outbound, body)).status, status, `${bytes} bytes`);
+    t.equal(bodies.length, connections);
+    if (connections === 2) t.equal(bodies[1], bodies[0], 'as it was, with its framing');
+  }
 });
 
 t.test('a refusal that comes in two pieces is passed on as it is', async (t) => {
   const problem = '{"reason":"signature-mismatch","filler":"'.padEnd(400, 'x');
-  const port = await rawApp(t, (socket) =>
+  const port = await sealedApp(t, keyring, (socket) =>
     onHead(socket, () => {
       socket.setNoDelay(true);
       socket.write('HTTP/1.1 401 Unauthorized\r\nX-Service-Refusal: signature-mis');
@@ -213,7 +229,7 @@ t.test('a refusal that comes in two pieces is passed on as it is', async (t) => 
 });
 
 t.test('a refusal with a reason that nobody knows is an answer like any other', async (t) => {
-  const port = await rawApp(t, (socket) =>
+  const port = await sealedApp(t, keyring, (socket) =>
     onHead(socket, () => socket.write(ok('mine', 'X-Service-Refusal: constructor\r\n'))),
   );
   const outbound = await callerOf(t, port, hosts.slice(0, 1));

@@ -32,7 +32,7 @@ const headers: Record<string, string> = {
 };
 const message = (more: Record<string, string> = {}) =>
   plainRequest({ method: 'POST', target, fields: Object.entries({ ...headers, ...more }) });
-const covered = [...requiredComponents(message(), false), '@target-uri', '@scheme', '@request-target'];
+const covered = [...requiredComponents(message(), 'digest'), '@target-uri', '@scheme', '@request-target'];
 
 /** Our inbound side, asked about a message that somebody else has signed. */
 const inbound = (more: Record<string, string>) =>

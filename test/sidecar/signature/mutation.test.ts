@@ -29,11 +29,16 @@ const unsigned: PlainRequest = {
     ['content-digest', 'sha-256=:AVq9f1zFei3ZS3WQ8E2BXLIIEmtdOx0c5c1NU6ge2AY=:'],
   ],
 };
-const signed = signRequest(plainRequest(unsigned), requiredComponents(plainRequest(unsigned), false), key, {
-  kid,
-  created: now,
-  nonce: 'abcdefghijklmnop',
-});
+const signed = signRequest(
+  plainRequest(unsigned),
+  requiredComponents(plainRequest(unsigned), 'digest'),
+  key,
+  {
+    kid,
+    created: now,
+    nonce: 'abcdefghijklmnop',
+  },
+);
 const request: PlainRequest = {
   ...unsigned,
   fields: [
