@@ -30,6 +30,10 @@ export interface Look {
   readonly judgement: Judgement;
   /** Unproven failures of calls that look like ones that were seen. */
   readonly unproven: number;
+  /** Outbound calls whose callee did not prove the pair key. */
+  readonly unprovenPeers: number;
+  /** Signed calls in the clear between hosts whose calls were sealed before. */
+  readonly plainAfterSealed: number;
   /** Looks in a row, this one included, that found the sidecar unwell. */
   readonly misses: number;
   /** Since the guard last restarted the enforcing binary; Infinity when it never did. */
@@ -54,6 +58,8 @@ export type AlarmKind =
   | 'single-caller'
   | 'ungated-matrix'
   | 'unproven-failures'
+  | 'peer-unproven'
+  | 'sealed-then-plain'
   | 'metrics-missing'
   | 'sidecar-stopped'
   | 'restart-failed';
@@ -127,6 +133,15 @@ function well(state: GuardState, swap: Swap, look: Look, nowMs: number, settings
   if (look.unproven > 0 && look.unproven > 0.05 * (calls + look.unproven) && calls + look.unproven >= 100) {
     const text = `${look.unproven} calls like ones that were seen failed without proof of who made them: a stranger's, or keys that do not fit; see /denials and countersign keys status`;
     alarms.push({ kind: 'unproven-failures', text });
+  }
+  // Anything on the way can cause these: alarms, and no reason to roll back.
+  if (look.unprovenPeers > 0) {
+    const text = `${look.unprovenPeers} calls met a host that did not prove the pair key; see /denials and hops in /observed`;
+    alarms.push({ kind: 'peer-unproven', text });
+  }
+  if (look.plainAfterSealed > 0) {
+    const text = `${look.plainAfterSealed} signed calls went in the clear between hosts that seal: something on the way interferes, or a sidecar went back to 0.1; see hops in /observed`;
+    alarms.push({ kind: 'sealed-then-plain', text });
   }
   if (look.ungated && baking)
     alarms.push({

@@ -109,6 +109,8 @@ export class Guard {
       ungated: reading.status !== undefined && reading.status.matrix !== this.#report.matrix,
       judgement: this.#watch.judgement,
       unproven: this.#watch.unproven,
+      unprovenPeers: this.#watch.unprovenPeers,
+      plainAfterSealed: this.#watch.plainAfterSealed,
       misses: this.#misses,
       restartedAgoMs: steadyMs - this.#restartedAtMs,
     };

@@ -76,7 +76,13 @@ export function countersOf({ status, allowed, observed }: Reading, report: Gated
     } else if (resemblesSeen(failure, report)) unproven += row.count;
   }
   const ungated = status !== undefined && status.matrix !== report.matrix;
-  return { allowed: allowed ?? new Map(), failed, unproven, ungated };
+  const unprovenPeers = (observed?.observations ?? [])
+    .filter(({ direction, reason }) => direction === 'outbound' && reason === 'peer-unproven')
+    .reduce((sum, { count }) => sum + count, 0);
+  const plainAfterSealed = (observed?.hops ?? [])
+    .filter(({ sealed, plain }) => sealed !== undefined && plain !== undefined && plain.last > sealed.first)
+    .reduce((sum, { plain }) => sum + (plain?.count ?? 0), 0);
+  return { allowed: allowed ?? new Map(), failed, unproven, ungated, unprovenPeers, plainAfterSealed };
 }
 
 /** A call outside the time window that counts. */

@@ -36,6 +36,16 @@ export class Watch {
     });
   }
 
+  /** Outbound calls whose callee did not prove the pair key. */
+  get unprovenPeers(): number {
+    return this.#window.unprovenPeers;
+  }
+
+  /** Signed calls in the clear between hosts whose calls were sealed before. */
+  get plainAfterSealed(): number {
+    return this.#window.plainAfterSealed;
+  }
+
   /** Unproven failures that resemble calls that were seen. */
   get unproven(): number {
     return this.#window.unproven;

@@ -10,6 +10,10 @@ export interface Counters {
   readonly unproven: number;
   /** Whether another matrix than the gated one is in force. */
   readonly ungated: boolean;
+  /** Outbound calls whose callee did not prove the pair key. */
+  readonly unprovenPeers: number;
+  /** Signed calls in the clear between hosts whose calls were sealed before. */
+  readonly plainAfterSealed: number;
 }
 
 interface Step {
@@ -18,6 +22,8 @@ interface Step {
   readonly failed: ReadonlyMap<string, number>;
   readonly unproven: number;
   readonly ungated: boolean;
+  readonly unprovenPeers: number;
+  readonly plainAfterSealed: number;
 }
 
 /** Which of what was counted. */
@@ -46,8 +52,15 @@ export class Window {
       const allowed = new Map<string, number>();
       for (const [caller, count] of counters.allowed)
         grow(allowed, caller, increase(count, last.allowed.get(caller)));
-      const unproven = increase(counters.unproven, last.unproven);
-      this.#steps.push({ atMs, allowed, failed, unproven, ungated: counters.ungated });
+      this.#steps.push({
+        atMs,
+        allowed,
+        failed,
+        unproven: increase(counters.unproven, last.unproven),
+        unprovenPeers: increase(counters.unprovenPeers, last.unprovenPeers),
+        plainAfterSealed: increase(counters.plainAfterSealed, last.plainAfterSealed),
+        ungated: counters.ungated,
+      });
     }
     this.#forget(atMs);
   }
@@ -82,7 +95,19 @@ export class Window {
   }
 
   get unproven(): number {
-    return this.#steps.reduce((sum, { unproven }) => sum + unproven, 0);
+    return this.#sum('unproven');
+  }
+
+  get unprovenPeers(): number {
+    return this.#sum('unprovenPeers');
+  }
+
+  get plainAfterSealed(): number {
+    return this.#sum('plainAfterSealed');
+  }
+
+  #sum(of: 'unproven' | 'unprovenPeers' | 'plainAfterSealed'): number {
+    return this.#steps.reduce((sum, step) => sum + step[of], 0);
   }
 
   #forget(nowMs: number): void {

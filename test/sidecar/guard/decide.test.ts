@@ -11,6 +11,8 @@ const look = (changes: Partial<Look> = {}): Look => ({
   ungated: false,
   judgement: { kind: 'well', calls: 100, failures: 0, worst: undefined },
   unproven: 0,
+  unprovenPeers: 0,
+  plainAfterSealed: 0,
   misses: 0,
   restartedAgoMs: Number.POSITIVE_INFINITY,
   ...changes,
@@ -101,4 +103,10 @@ t.test('only a binary that does not become ready right after the swap is rolled 
   const was = decide(swapped, look(), 30_000, settings).state;
   t.equal(was.swap?.ready, true);
   t.equal(act(was, silent, 60_000), 'restart', 'it was ready once');
+});
+
+t.test('unproven peers and plain calls after sealed ones alarm, and never roll back', async (t) => {
+  const hop = look({ unprovenPeers: 1_000_000, plainAfterSealed: 3 });
+  t.strictSame(kinds(baking, hop), ['peer-unproven', 'sealed-then-plain']);
+  t.equal(act(baking, hop), undefined);
 });

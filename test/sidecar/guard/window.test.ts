@@ -6,6 +6,8 @@ const counters = (allowed: number, failed: number, unproven = 0): Counters => ({
   failed: new Map([['a GET /x', { caller: 'a', count: failed }]]),
   unproven,
   ungated: false,
+  unprovenPeers: 0,
+  plainAfterSealed: 0,
 });
 const minute = 60_000;
 
@@ -20,7 +22,7 @@ t.test('what was counted before the first reading does not matter', async (t) =>
 
 t.test('a kind of failure that is new counts in full', async (t) => {
   const window = new Window();
-  window.add({ allowed: new Map(), failed: new Map(), unproven: 0, ungated: false }, 0);
+  window.add({ ...counters(0, 0), allowed: new Map(), failed: new Map() }, 0);
   window.add(counters(0, 4), 1);
   t.strictSame(window.totals(), new Map([['a', { allowed: 0, failed: 4 }]]));
 });
