@@ -15,6 +15,7 @@ export function reportText(readiness: Readiness): string {
     section('Calls', calls(readiness.pairs)),
     section('Clock skew, caller behind callee', skew(readiness)),
     section('Keys', keys(readiness)),
+    section('Sealed hops', hops(readiness)),
     section('Apps past their sidecar', apps(readiness)),
     section('What enforcing would refuse', refusals(readiness)),
     section('Never seen', unseen(never_seen)),
@@ -83,6 +84,19 @@ function keys({ keys: pairs }: Readiness): string {
   const wrong = pairs.filter(({ problems }) => problems.length > 0);
   const good = `${pairs.length - wrong.length} of ${pairs.length} pairs have the keys that they need`;
   return [good, ...wrong.flatMap(({ problems }) => problems.map((each) => `- ${each}`))].join('\n');
+}
+
+function hops({ hops: pairs }: Readiness): string {
+  if (pairs.length === 0) return 'no call between two sidecars was recorded';
+  const rows = pairs.map(({ caller, caller_host, callee, callee_host, sealed, plain, unproven, problem }) => [
+    `${caller} ${caller_host}`,
+    `${callee} ${callee_host}`,
+    String(sealed),
+    String(plain),
+    String(unproven),
+    problem ?? 'sealed',
+  ]);
+  return table([['caller', 'callee', 'sealed', 'plain', 'unproven', ''], ...rows]);
 }
 
 function apps({ app_ports }: Readiness): string {

@@ -2,6 +2,7 @@ import type { Fleet } from '../config/fleet.ts';
 import type { Matrix } from '../policy/matrix.ts';
 import type { HostState } from '../telemetry/documents.ts';
 import { requiredLoggingMs } from './evidence.ts';
+import { hopBlocker, type PairHop, pairHops } from './hops.ts';
 import type { Intended } from './intended.ts';
 import { keysInPlace, type PairKeys } from './keys-in-place.ts';
 import {
@@ -54,6 +55,7 @@ export interface Readiness {
   readonly pairs: readonly PairCalls[];
   readonly skew: readonly PairSkew[];
   readonly keys: readonly PairKeys[];
+  readonly hops: readonly PairHop[];
   readonly would_refuse: readonly Refusals[];
   /** Calls denied when they were made that the matrix allows by now. */
   readonly mended: number;
@@ -86,6 +88,8 @@ export function assess(input: ReadinessInput): Readiness {
     );
   }
   blockers.push(...keys.flatMap(({ problems }) => problems));
+  const hops = pairHops(states, fleet, nowMs);
+  blockers.push(...hops.map(hopBlocker).filter((each) => each !== undefined));
   for (const { service, host, port, open, how } of input.appPorts)
     if (open)
       blockers.push(`the app of ${service} can be reached at ${host}:${port} past its sidecar (${how})`);
@@ -101,6 +105,7 @@ export function assess(input: ReadinessInput): Readiness {
     pairs: pairCalls(rows),
     skew,
     keys,
+    hops,
     would_refuse: refusals,
     mended,
     never_seen: neverSeen(rows, fleet, matrix),

@@ -54,6 +54,16 @@ export function loggedSpan(hours: number, untilHoursAgo = 0): ObservedDocument['
   };
 }
 
+/** Sealed calls until a minute ago. */
+function sealedHop(
+  direction: 'inbound' | 'outbound',
+  peer: string,
+  host: string,
+): ObservedDocument['hops'][number] {
+  const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
+  return { direction, peer, host, sealed: { count: 10, first: ago(25 * hour), last: ago(60_000) } };
+}
+
 export interface GatheredFleet {
   readonly folder: string;
   readonly fleet: string;
@@ -75,14 +85,26 @@ export async function gatheredFleet(t: { teardown(done: () => unknown): void }):
   await writeFile(fleet, fleetYaml);
   await writeFile(authorization, authorizationYaml);
   const hosts = join(folder, 'hosts');
-  const mainBackend = says('main-backend', '127.0.0.1', [], {
-    outbound: { 'npu-worker': { kid: 'main-backend/3' } },
-    inbound: {},
-  });
-  const npuWorker = says('npu-worker', '127.0.0.2', [observedRow()], {
-    outbound: {},
-    inbound: { 'main-backend': [{ kid: 'main-backend/3' }] },
-  });
+  const mainBackend = says(
+    'main-backend',
+    '127.0.0.1',
+    [],
+    {
+      outbound: { 'npu-worker': { kid: 'main-backend/3' } },
+      inbound: {},
+    },
+    [sealedHop('outbound', 'npu-worker', '127.0.0.2')],
+  );
+  const npuWorker = says(
+    'npu-worker',
+    '127.0.0.2',
+    [observedRow()],
+    {
+      outbound: {},
+      inbound: { 'main-backend': [{ kid: 'main-backend/3' }] },
+    },
+    [sealedHop('inbound', 'main-backend', '127.0.0.1')],
+  );
   const gathered = {
     folder,
     fleet,
@@ -108,6 +130,7 @@ function says(
   host: string,
   observations: Row[],
   keys: Pick<StatusDocument['keys'], 'outbound' | 'inbound'>,
+  hops: ObservedDocument['hops'],
 ): GatheredFleet['npuWorker'] {
   return {
     status: {
@@ -134,7 +157,7 @@ function says(
       observations,
       skew: [],
       keys_first_seen: {},
-      hops: [],
+      hops,
       overflow: 0,
     },
     denials: { denials: [], signed: [] },

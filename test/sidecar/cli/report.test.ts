@@ -334,3 +334,18 @@ t.test('sources that cannot be read are named', async (t) => {
   t.equal(broken.code, 1);
   t.match(broken.stderr, /bad\.json with since/);
 });
+
+t.test('a hop that is not sealed stands in the way, with its reason', async (t) => {
+  const fleet = await gatheredFleet(t);
+  const minute = new Date(Date.now() - 60_000).toISOString();
+  const [hop] = fleet.mainBackend.observed.hops;
+  Object.assign(hop as object, {
+    plain: { count: 2, first: minute, last: minute },
+    unproven: { count: 2, first: minute, last: minute },
+    failure: 'no-tls',
+  });
+  const text = await report(fleet);
+  t.equal(text.code, 1);
+  t.match(text.stdout, /main-backend 127\.0\.0\.1 +npu-worker 127\.0\.0\.2 +10 +2 +2 +sealed-then-plain/);
+  t.match(text.stdout, /is not sealed \(sealed-then-plain\): .*it does not speak TLS/s);
+});
