@@ -6,8 +6,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { deriveTlsPsk } from '../../sidecar/keyring/derive.ts';
 import { ReplayMemory } from '../../sidecar/replay/replay-memory.ts';
 import { DigestCheck } from '../../sidecar/signature/content-digest.ts';
 import { PairKey } from '../../sidecar/signature/hmac.ts';
@@ -40,10 +42,11 @@ const server = createServer(async (request, response) => {
     authority,
     fields,
   });
-  const proof = verifyRequest(message, keyring, new Set(['npu-worker']), Date.now());
+  const peer = (request.socket as Partial<TLSSocket>).encrypted === true ? 'main-backend' : undefined;
+  const proof = verifyRequest(message, keyring, new Set(['npu-worker']), Date.now(), peer);
   let answer = proof.proven ? memory.admit(kid, proof.nonce, proof.created) : proof.denial.detail;
-  if (body.length > 0) {
-    const digest = new DigestCheck(proof.proven ? proof.digest : '');
+  if (body.length > 0 && proof.proven && !proof.inTls) {
+    const digest = new DigestCheck(proof.digest);
     digest.update(body);
     answer = digest.verdict()?.detail ?? answer;
   }
@@ -53,6 +56,21 @@ server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 t.teardown(() => server.close());
+
+/** The same inside TLS with the pair key. */
+const sealed = createTlsServer(
+  {
+    minVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_128_GCM_SHA256',
+    ALPNProtocols: ['http/1.1'],
+    pskCallback: (_, identity) => (identity === `countersign/1 ${kid}` ? deriveTlsPsk(secret) : null),
+  },
+  (socket) => server.emit('connection', socket),
+);
+sealed.listen(0, '127.0.0.1');
+await once(sealed, 'listening');
+const sealedUrl = `http://127.0.0.1:${(sealed.address() as AddressInfo).port}`;
+t.teardown(() => sealed.close());
 
 const folder = t.testdir({ 'job.json': '{"job": 7}\n' });
 const keyringFile = join(folder, 'keyring.json');
@@ -71,6 +89,7 @@ const example = (name: string) => fileURLToPath(new URL(`../../docs/examples/${n
 const commands: Record<string, readonly string[]> = {
   Python: ['python3', example('call.py')],
   JavaScript: [process.execPath, example('call.mjs')],
+  'sealed JavaScript': [process.execPath, example('sealed.mjs')],
   Go: ['go', 'run', example('call.go')],
 };
 
@@ -87,16 +106,38 @@ for (const [language, command] of Object.entries(commands)) {
     `the ${language} example makes calls that are accepted`,
     { skip: !atHand && `no ${command[0]} here` },
     async (t) => {
-      const get = await run(command, [keyringFile, 'npu-worker', 'GET', `${url}/api/status/a%20b?x=%2F&y`]);
+      const at = language.startsWith('sealed') ? sealedUrl : url;
+      const get = await run(command, [keyringFile, 'npu-worker', 'GET', `${at}/api/status/a%20b?x=%2F&y`]);
       t.equal(get.trim(), '200 fresh');
       const post = await run(command, [
         keyringFile,
         'npu-worker',
         'POST',
-        `${url}/api/process`,
+        `${at}/api/process`,
         join(folder, 'job.json'),
       ]);
       t.equal(post.trim(), '200 fresh');
     },
   );
 }
+
+t.test('the sealed example sends nothing to a callee with another key', async (t) => {
+  let served = 0;
+  const other = createTlsServer(
+    {
+      minVersion: 'TLSv1.3',
+      ciphers: 'TLS_AES_128_GCM_SHA256',
+      ALPNProtocols: ['http/1.1'],
+      pskCallback: () => Buffer.alloc(32, 1),
+    },
+    () => served++,
+  );
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  t.teardown(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  const command = [process.execPath, example('sealed.mjs')];
+  const told = await run(command, [keyringFile, 'npu-worker', 'GET', `http://127.0.0.1:${port}/x`]);
+  t.notMatch(told, /^200/);
+  t.equal(served, 0);
+});
