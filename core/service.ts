@@ -5,10 +5,12 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Registry } from 'prom-client';
 import { Archive } from './chat/archive.ts';
 import { Chat } from './chat/chat.ts';
+import { LiveTurns } from './chat/live-turns.ts';
 import { Notes } from './chat/notes.ts';
 import { Planner } from './chat/planner.ts';
 import { SessionLine } from './chat/session-line.ts';
 import { Sessions } from './chat/sessions.ts';
+import { Summaries } from './chat/summaries.ts';
 import type { CoreConfig } from './config/core-config.ts';
 import type { LlmModels } from './config/llm-models.ts';
 import { Calibration } from './context/calibration.ts';
@@ -29,6 +31,7 @@ import { modelRoutes } from './http/model-routes.ts';
 import { passthroughRoutes } from './http/passthrough-routes.ts';
 import { buildServer } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
+import { streamRoutes } from './http/stream-routes.ts';
 import { tokenRoutes } from './http/token-routes.ts';
 import { ModelClient } from './llm/client.ts';
 import { ModelFleet } from './llm/model-fleet.ts';
@@ -93,7 +96,12 @@ export async function startCore(
   const fleet = new ModelFleet(models.models, registry);
   const planner = new Planner(window, sources, calibration, log);
   const sessions = new Sessions(line, { turns, windows, notes });
-  const chat = new Chat(planner, new ModelClient(transport), fleet, sessions);
+  const stopping = new AbortController();
+  const live = new LiveTurns(timeouts.hang_up);
+  const limits = { turnMs: timeouts.turn, stopping: stopping.signal };
+  const model = new ModelClient(transport);
+  const summaries = new Summaries(turns, planner, model, fleet, log);
+  const chat = new Chat(planner, model, fleet, sessions, live, summaries, limits);
   const archive = new Archive(conversationStore(database), windows, log);
   const files = new ConversationFiles({
     files: fileStore(database),
@@ -102,7 +110,6 @@ export async function startCore(
     log,
   });
   const readers = new UnownedReaders(config.unowned_readers);
-  const stopping = new AbortController();
 
   const app = await buildServer(log, registry, version);
   await useCors(app, config.cors);
@@ -112,7 +119,8 @@ export async function startCore(
     models: () => healthOfModels(fleet),
   });
   const bodyLimitBytes = Math.max(config.upload_limit, leastBodyLimitBytes);
-  chatRoutes(app, { chat, bodyLimitBytes, turnMs: timeouts.turn, stopping: stopping.signal });
+  chatRoutes(app, { chat, bodyLimitBytes });
+  streamRoutes(app, live, archive, readers);
   modelRoutes(app, window, new ServedModels(transport));
   passthroughRoutes(app, {
     transport,
@@ -133,6 +141,7 @@ export async function startCore(
     await app.close();
     await line.whenIdle();
     clearTimeout(timer);
+    await summaries.close();
     await archive.close();
     await files.close();
     notes.close();

@@ -1,15 +1,17 @@
-import { randomUUID } from 'node:crypto';
 import { CoreError } from '../errors.ts';
 import type { ModelClient } from '../llm/client.ts';
-import { ModelFailure } from '../llm/failures.ts';
 import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
-import type { Owner } from '../terms/owner.ts';
-import { Answer, type Completion, finishedAnswer } from './answer.ts';
+import { keyOfOwner, type Owner } from '../terms/owner.ts';
+import { type Completion, finishedAnswer } from './answer.ts';
+import type { LiveTurn, LiveTurns } from './live-turns.ts';
 import type { Plan, Planner } from './planner.ts';
+import { relayDurable, relayStateless } from './relay.ts';
+import { replayed, toCompletion } from './replay.ts';
 import { type ChatRequest, toModelRequest } from './request.ts';
 import type { Sessions } from './sessions.ts';
-import { type ContextRecord, type TurnRecord, unrecorded } from './turn.ts';
+import type { Summaries } from './summaries.ts';
+import { type ContextRecord, type TurnMessages, type TurnRecord, unrecorded } from './turn.ts';
 
 /** A chat request and what came with it. */
 export interface ChatCall {
@@ -28,13 +30,19 @@ export interface Answered<Body> {
   readonly context: ContextRecord | undefined;
 }
 
-type Opened = { readonly turn: TurnRecord } | { readonly replay: Completion };
-
-/** What a model answered, or began to. */
-interface Begun<Answer> {
-  readonly plan: Plan;
-  readonly answer: Answer;
+/** What ends turns, whoever they are for. */
+export interface TurnLimits {
+  /** A whole turn may take this long. */
+  readonly turnMs: number;
+  /** Aborted when running turns have to end: the service stops. */
+  readonly stopping: AbortSignal;
 }
+
+type Opened =
+  | { readonly turn: TurnRecord; readonly live: LiveTurn | undefined; readonly signal: AbortSignal }
+  | { readonly replay: Completion };
+
+type Send<Answer> = (body: object, signal: AbortSignal) => Promise<Answer>;
 
 /** Answers chat requests: remembers, plans, asks the model, and keeps what was said. */
 export class Chat {
@@ -42,38 +50,63 @@ export class Chat {
   readonly #model: ModelClient;
   readonly #fleet: ModelFleet;
   readonly #sessions: Sessions;
+  readonly #live: LiveTurns;
+  readonly #summaries: Summaries;
+  readonly #limits: TurnLimits;
 
-  constructor(planner: Planner, model: ModelClient, fleet: ModelFleet, sessions: Sessions) {
+  constructor(
+    planner: Planner,
+    model: ModelClient,
+    fleet: ModelFleet,
+    sessions: Sessions,
+    live: LiveTurns,
+    summaries: Summaries,
+    limits: TurnLimits,
+  ) {
     this.#planner = planner;
     this.#model = model;
     this.#fleet = fleet;
     this.#sessions = sessions;
+    this.#live = live;
+    this.#summaries = summaries;
+    this.#limits = limits;
   }
 
   /**
    * One answer as a whole. When it resolves, the turn is on the disk.
    *
-   * @param signal ends the call to the model at once; its reason is what is thrown
-   * @throws {CoreError | import('../llm/client.ts').ModelRefusal}
+   * @param gone the client has hung up: ends a stateless call at once, a turn of a session after the grace time
+   * @throws {CoreError | import('../llm/failures.ts').ModelRefusal}
    */
-  async complete(call: ChatCall, signal: AbortSignal): Promise<Answered<Completion>> {
-    const opened = await this.#open(call, signal);
-    if ('replay' in opened) return { body: opened.replay, context: undefined };
-    const { turn } = opened;
+  async complete(call: ChatCall, gone: AbortSignal): Promise<Answered<Completion>> {
+    const limit = limitOf(this.#limits);
     try {
-      const { plan, answer: completion } = await this.#ask(
-        call,
-        turn,
-        signal,
-        async (body) => (await this.#model.complete(body, signal)) as Completion,
-      );
-      const answer = finishedAnswer(completion);
-      plan.learn(answer.usage?.prompt_tokens);
-      await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
-      return { body: completion, context: plan.context };
-    } catch (error) {
-      await turn.interrupt('');
-      throw error;
+      const opened = await this.#open(call, gone, limit.signal);
+      if ('replay' in opened) return { body: opened.replay, context: undefined };
+      const { turn, live, signal } = opened;
+      const leave = live?.listen();
+      if (leave !== undefined) gone.addEventListener('abort', leave, { once: true });
+      if (gone.aborted) leave?.();
+      try {
+        const send: Send<Completion> = async (body, until) =>
+          (await this.#model.complete(body, until)) as Completion;
+        const { plan, answer: completion } = await this.#ask(call, turn, signal, send);
+        const answer = finishedAnswer(completion);
+        plan.learn(answer.usage?.prompt_tokens);
+        await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
+        if (live !== undefined) {
+          for await (const piece of replayed(completion)) live.push(piece, 0);
+          this.#considerSummary(call, turn, plan);
+        }
+        return { body: completion, context: plan.context };
+      } catch (error) {
+        await turn.interrupt('');
+        throw error;
+      } finally {
+        live?.end(undefined);
+      }
+    } finally {
+      limit.clear();
     }
   }
 
@@ -83,40 +116,58 @@ export class Chat {
    *
    * @throws as {@link complete}; the iteration throws the same
    */
-  async stream(call: ChatCall, signal: AbortSignal): Promise<Answered<AsyncGenerator<string, void, void>>> {
-    const opened = await this.#open(call, signal);
-    if ('replay' in opened) return { body: replayed(opened.replay), context: undefined };
-    const { turn } = opened;
+  async stream(call: ChatCall, gone: AbortSignal): Promise<Answered<AsyncGenerator<string, void, void>>> {
+    const limit = limitOf(this.#limits);
+    const showUsage = call.request.stream_options?.include_usage === true;
+    let opened: Opened;
     try {
-      const { plan, answer: events } = await this.#ask(call, turn, signal, (body) =>
-        this.#model.stream(body, signal),
-      );
-      const body = relay(
-        this.#watched(events, plan.model),
-        turn,
-        plan,
-        call.request.stream_options?.include_usage === true,
-        signal,
-      );
-      return { body, context: plan.context };
+      opened = await this.#open(call, gone, limit.signal);
     } catch (error) {
+      limit.clear();
+      throw error;
+    }
+    if ('replay' in opened) {
+      limit.clear();
+      return { body: replayed(opened.replay), context: undefined };
+    }
+    const { turn, live, signal } = opened;
+    const leave = live?.listen();
+    if (leave !== undefined) gone.addEventListener('abort', leave, { once: true });
+    if (gone.aborted) leave?.();
+    try {
+      const send: Send<AsyncGenerator<string[], void, void>> = (body, until) =>
+        this.#model.stream(body, until);
+      const { plan, answer: events } = await this.#ask(call, turn, signal, send);
+      const failed = (error: unknown) => this.#fleet.failed(plan.model, error);
+      if (live === undefined) {
+        const body = relayStateless(events, plan, showUsage, failed, limit.clear);
+        return { body, context: plan.context };
+      }
+      const reading = live.read(0, gone);
+      void pump(relayDurable(events, turn, plan, showUsage, signal, failed), live).finally(() => {
+        limit.clear();
+        this.#considerSummary(call, turn, plan);
+      });
+      return { body: endingWith(reading, () => leave?.()), context: plan.context };
+    } catch (error) {
+      limit.clear();
       await turn.interrupt('');
+      live?.end(error);
       throw error;
     }
   }
 
-  async #open(call: ChatCall, signal: AbortSignal): Promise<Opened> {
+  async #open(call: ChatCall, gone: AbortSignal, limit: AbortSignal): Promise<Opened> {
     const { request } = call;
+    const signal = AbortSignal.any([gone, limit]);
     if (call.session === undefined) {
-      return { turn: unrecorded(statelessTurn(request.messages)) };
+      return { turn: unrecorded(statelessTurn(request.messages)), live: undefined, signal };
     }
     if (request.n !== undefined && request.n !== null && request.n !== 1) {
       throw new CoreError(
         'invalid_request',
         `n: found ${request.n}, expected 1: a session has one answer to each turn`,
-        {
-          param: 'n',
-        },
+        { param: 'n' },
       );
     }
     const model = this.#planner.modelOf(request);
@@ -132,7 +183,8 @@ export class Chat {
       signal,
     );
     if ('answered' in opened) return { replay: toCompletion(opened.answered, opened.model ?? model) };
-    return { turn: opened.record };
+    const live = this.#live.begin(liveKey(call.owner, call.session), opened.record.id, limit);
+    return { turn: opened.record, live, signal: live.signal };
   }
 
   /** Plans a turn for its model and asks; while that one fails, for each of its fallbacks in turn. */
@@ -140,15 +192,16 @@ export class Chat {
     { request, owner }: ChatCall,
     turn: TurnRecord,
     signal: AbortSignal,
-    send: (body: object) => Promise<Answer>,
-  ): Promise<Begun<Answer>> {
-    const caller = owner.service === '' ? undefined : owner.service;
+    send: Send<Answer>,
+  ): Promise<{ readonly plan: Plan; readonly answer: Answer }> {
+    const caller = callerOf(owner);
     let failure: unknown;
     for (const model of this.#fleet.candidates(this.#planner.modelOf(request))) {
       try {
         const plan = await this.#planner.plan(request, model, turn, caller, signal);
         turn.planned(plan, model);
-        const answer = await this.#fleet.ask(model, signal, () => send(toModelRequest(request, model, plan)));
+        const body = toModelRequest(request, model, plan);
+        const answer = await this.#fleet.ask(model, signal, () => send(body, signal));
         return { plan, answer };
       } catch (error) {
         // The first failure says more than that of a fallback, whose window may be too small.
@@ -159,114 +212,66 @@ export class Chat {
     throw failure;
   }
 
-  async *#watched(
-    events: AsyncGenerator<string[], void, void>,
-    model: string,
-  ): AsyncGenerator<string[], void, void> {
-    try {
-      yield* events;
-    } catch (error) {
-      this.#fleet.failed(model, error);
-      throw error;
-    }
+  #considerSummary({ owner }: ChatCall, turn: TurnRecord, plan: Plan): void {
+    if (turn.chatId !== null) this.#summaries.consider(turn.chatId, turn.summary, callerOf(owner), plan);
   }
 }
 
-function statelessTurn(messages: readonly Message[]): Pick<TurnRecord, 'instructions' | 'history' | 'fresh'> {
+/** Names the session of one owner among the turns that run. */
+export function liveKey(owner: Owner, session: string): string {
+  return `${keyOfOwner(owner)}\0${session}`;
+}
+
+/** The service that calls, when its sidecar proved it. */
+function callerOf({ service }: Owner): string | undefined {
+  return service === '' ? undefined : service;
+}
+
+function statelessTurn(
+  messages: readonly Message[],
+): Pick<TurnMessages, 'instructions' | 'history' | 'fresh'> {
   const { instructions, earlier, fresh } = sortMessages(messages);
   if (fresh.length > 0) return { instructions, history: earlier, fresh };
   // A request that ends with the model's own message asks to go on from it.
   return { instructions, history: earlier.slice(0, -1), fresh: earlier.slice(-1) };
 }
 
-async function* relay(
-  events: AsyncGenerator<string[], void, void>,
-  turn: TurnRecord,
-  plan: Plan,
-  showUsage: boolean,
-  signal: AbortSignal,
+/** Runs a turn to its end, whoever listens. */
+async function pump(events: ReturnType<typeof relayDurable>, live: LiveTurn): Promise<void> {
+  try {
+    for await (const batch of events) for (const [event, characters] of batch) live.push(event, characters);
+    live.end(undefined);
+  } catch (error) {
+    live.end(error);
+  }
+}
+
+async function* endingWith(
+  pieces: AsyncGenerator<string, void, void>,
+  end: () => void,
 ): AsyncGenerator<string, void, void> {
-  const answer = new Answer();
-  let held = '';
-  let over = false;
   try {
-    try {
-      for await (const batch of events) {
-        let shown = '';
-        for (const data of batch) {
-          const chunk = parseChunk(data);
-          turn.add(answer.add(chunk));
-          if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
-          if (turn.durable && answer.finishReason !== undefined) held += toEvent(data);
-          else shown += toEvent(data);
-        }
-        if (shown !== '') yield shown;
-      }
-    } catch (error) {
-      // What the model has called finished is finished, however its stream ended after that.
-      if (answer.finishReason === undefined) throw error;
-    }
-    plan.learn(answer.usage?.prompt_tokens);
-    await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
-    over = true;
-    yield `${held}${endOfStream}`;
+    yield* pieces;
   } finally {
-    // Reached half-way by an error and when the reader, the client, has gone.
-    if (!over) await turn.interrupt(answer.text);
+    end();
   }
 }
 
-const endOfStream = 'data: [DONE]\n\n';
-
-/** Data that has line breaks in it takes several lines. */
-function toEvent(data: string): string {
-  return data.includes('\n') ? `data: ${data.replaceAll('\n', '\ndata: ')}\n\n` : `data: ${data}\n\n`;
-}
-
-function parseChunk(data: string): Completion {
-  let chunk: Completion;
-  try {
-    chunk = (JSON.parse(data) as Completion) ?? {};
-  } catch (cause) {
-    throw new CoreError('model_interrupted', 'the model sent an event that is not JSON', { cause });
-  }
-  if (chunk.error !== undefined && chunk.error !== null) {
-    const { message = String(chunk.error) } = chunk.error as { message?: string };
-    throw new ModelFailure('model_interrupted', `the model broke off its answer: ${message}`, {
-      countsAgainstModel: true,
-    });
-  }
-  return chunk;
-}
-
-/** A stored answer in the shape of a completion. */
-function toCompletion(message: Message, model: string): Completion {
-  const { role: _, ...rest } = message;
+/** The one signal of everything that ends a turn, whoever listens. */
+function limitOf({ turnMs, stopping }: TurnLimits): { signal: AbortSignal; clear: () => void } {
+  const controller = new AbortController();
+  const onStop = () => controller.abort(new CoreError('shutting_down', 'the service is stopping; try again'));
+  const timer = setTimeout(
+    () => controller.abort(new CoreError('model_timeout', `the turn took longer than ${turnMs} ms`)),
+    turnMs,
+  ).unref();
+  stopping.addEventListener('abort', onStop, { once: true });
+  if (stopping.aborted) onStop();
   return {
-    id: `chatcmpl-${randomUUID()}`,
-    object: 'chat.completion',
-    created: Math.floor(Date.now() / 1000),
-    model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', ...rest },
-        finish_reason: message.tool_calls === undefined ? 'stop' : 'tool_calls',
-      },
-    ],
+    signal: controller.signal,
+    clear() {
+      clearTimeout(timer);
+      stopping.removeEventListener('abort', onStop);
+    },
   };
-}
-
-/** A stored answer as a stream of one piece. */
-async function* replayed(completion: Completion): AsyncGenerator<string, void, void> {
-  const { message, finish_reason } = completion.choices?.[0] ?? {};
-  const chunk = (choice: object) =>
-    toEvent(
-      JSON.stringify({ ...completion, object: 'chat.completion.chunk', choices: [{ index: 0, ...choice }] }),
-    );
-  const toolCalls = message?.tool_calls as object[] | undefined;
-  const delta = toolCalls
-    ? { ...message, tool_calls: toolCalls.map((call, index) => ({ index, ...call })) }
-    : message;
-  yield chunk({ delta, finish_reason: null }) + chunk({ delta: {}, finish_reason }) + endOfStream;
 }

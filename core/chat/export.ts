@@ -59,7 +59,12 @@ export async function* toMarkdown(chat: Conversation, pages: Pages): AsyncGenera
     yield page
       .map((row) => {
         const mark = row.state === 'interrupted' ? ' (interrupted)' : '';
-        return `\n## ${speakers[row.role] ?? row.role}${mark}, ${row.createdAt}\n\n${bodyOf(row)}\n`;
+        const { summary_up_to: upTo } = (
+          row.context === null ? {} : JSON.parse(row.context)
+        ) as Partial<ContextRecord>;
+        const note =
+          upTo === undefined ? '' : `\n*Answered with a summary of the messages up to number ${upTo}.*\n`;
+        return `\n## ${speakers[row.role] ?? row.role}${mark}, ${row.createdAt}\n${note}\n${bodyOf(row)}\n`;
       })
       .join('');
   }

@@ -110,6 +110,7 @@ export class Planner {
           },
           tokenizer: source.tokenizer,
           summarized: planned.fit.withSummary,
+          ...(planned.fit.withSummary && turn.summary ? { summary_up_to: turn.summary.upTo } : {}),
         },
         tokensOf: (message) => sizes.countedOf(message),
         learn: (promptTokens) => this.#calibration.learn(report, promptTokens),

@@ -58,6 +58,14 @@ export class SessionTurn implements TurnRecord {
     this.#parts = parts;
   }
 
+  get id(): string {
+    return this.#turn.turnId;
+  }
+
+  get chatId(): number | null {
+    return this.#admission.start.chat?.chatId ?? null;
+  }
+
   add(text: string): void {
     if (text !== '') this.#parts.notes.add(this.#admission.epoch, this.#turn, text);
   }

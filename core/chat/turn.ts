@@ -21,6 +21,8 @@ export interface ContextRecord {
   readonly tokenizer: string;
   /** True when a summary took the place of what was left out. */
   readonly summarized: boolean;
+  /** Position of the last message that the summary covers. */
+  readonly summary_up_to?: number;
 }
 
 /** What goes into one turn. All messages in the order in which they were said. */
@@ -46,6 +48,10 @@ export interface PlannedTurn {
 
 /** What is known at the begin of a turn, and where the turn is written down. */
 export interface TurnRecord extends TurnMessages {
+  /** Names the turn; empty of a call without a session. */
+  readonly id: string;
+  /** The chat that the session had when the turn began; null when it had none. */
+  readonly chatId: number | null;
   /** False of a call without a session: nothing is kept, so nothing has to be held back for it. */
   readonly durable: boolean;
   /** Says how the turn was planned, and for which model; the last one counts. */
@@ -66,6 +72,8 @@ export interface TurnRecord extends TurnMessages {
 export function unrecorded(turn: Pick<TurnRecord, 'instructions' | 'history' | 'fresh'>): TurnRecord {
   return {
     ...turn,
+    id: '',
+    chatId: null,
     earlierMessages: turn.history.length,
     summary: null,
     storedTokens: () => undefined,

@@ -54,6 +54,8 @@ const timeouts = z.strictObject({
   idle: duration.default(30_000),
   /** A whole turn, from the first byte of the request. */
   turn: duration.default(600_000),
+  /** How long a turn of a session goes on after its client has hung up. */
+  hang_up: duration.default(10_000),
   /** What running turns get at SIGTERM before they are interrupted. */
   drain: duration.default(30_000),
 });

@@ -1,7 +1,8 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { ModelFleet } from '../llm/model-fleet.ts';
 import type { ModelTransport } from '../llm/transport.ts';
+import { hangUpOf } from './event-stream-reply.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface PassthroughOptions {
@@ -41,13 +42,4 @@ export function passthroughRoutes(server: FastifyInstance, options: PassthroughO
       },
     );
   }
-}
-
-/** Aborted when the client hangs up before its answer has gone out. */
-function hangUpOf(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }

@@ -1,6 +1,12 @@
 import type { Database } from '../database/database.ts';
 import type { StoredEnd, TurnTicket } from '../database/queries/turns.ts';
-import type { AdmittedTurn, NewMessage, StoredMessage, StoredTurn } from '../terms/conversation.ts';
+import type {
+  AdmittedTurn,
+  NewMessage,
+  StoredMessage,
+  StoredSummary,
+  StoredTurn,
+} from '../terms/conversation.ts';
 
 /** A turn that is over. */
 export interface EndedTurn {
@@ -34,6 +40,8 @@ export interface TurnStore {
   leave(epoch: number): Promise<void>;
   /** The newest messages up to a position, the oldest first. */
   recent(chatId: number, upTo: number, limit: number): Promise<StoredMessage[]>;
+  /** Keeps a summary, unless the chat has a later one or is gone. */
+  summarise(summary: StoredSummary & { readonly chatId: number; readonly model: string }): Promise<void>;
   note(notes: readonly AnswerNote[]): Promise<void>;
   /** @throws {import('../database/errors.ts').DatabaseError} `turn-lost` */
   end(ended: EndedTurn): Promise<StoredEnd>;
@@ -52,6 +60,10 @@ export function turnStore(database: Database): TurnStore {
       await database.call('turns.leave', { epoch });
     },
     recent: (chatId, upTo, limit) => database.call('turns.recent', { chatId, upTo, limit }),
+    async summarise({ chatId, upTo, text, model }) {
+      const now = new Date().toISOString();
+      await database.call('turns.summarise', { chatId, upTo, summary: text, model, now });
+    },
     note: (notes) => database.call('turns.note', notes),
     end: (ended) => database.call('turns.end', ended),
     orphans: (limit) => database.call('turns.orphans', { limit }),

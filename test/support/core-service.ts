@@ -20,6 +20,7 @@ export const testTimeouts: CoreTimeouts = {
   response: 5000,
   idle: 5000,
   turn: 10_000,
+  hang_up: 0,
   drain: 1000,
 };
 
@@ -42,6 +43,8 @@ export interface TestCoreOptions {
   /** Default: the model server of the test. */
   readonly outboundPort?: number;
   readonly cors?: CoreConfig['cors'];
+  /** Default: a database of its own. */
+  readonly sqlite?: string;
   /** Default: those of {@link modelsFile}. */
   readonly models?: LlmModels;
   readonly unownedReaders?: readonly string[];
@@ -53,7 +56,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
   const folder = await tempFolder(t);
   const model = new ModelServer();
   const { port } = await model.listen();
-  const sqlite = join(folder, 'core.db');
+  const sqlite = options.sqlite ?? join(folder, 'core.db');
   const config: CoreConfig & { readonly sqlite: string } = {
     listen: { host: '127.0.0.1', port: 0 },
     redis: { url: parseRedisUrl(options.redis ?? 'redis://127.0.0.1:1'), databases: { chat: 0 }, pool: 2 },

@@ -102,7 +102,9 @@ export function answerWith(
   usage: object = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
 ): void {
   if (call.body.stream) {
-    for (const word of answer.match(/\S+\s*/g) ?? []) call.chunk({ content: word });
+    for (const [index, word] of (answer.match(/\S+\s*/g) ?? []).entries()) {
+      call.chunk(index === 0 ? { role: 'assistant', content: word } : { content: word });
+    }
     call.finish(usage);
     return;
   }

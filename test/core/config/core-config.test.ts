@@ -27,7 +27,15 @@ t.test('the example is valid and has the documented defaults', async (t) => {
   t.match(config, {
     upload_limit: 50 * 1024 * 1024,
     models: { file: shippedModelsFile, service: 'ai-stack' },
-    timeouts: { redis: 250, connect: 2000, response: 120_000, idle: 30_000, turn: 600_000, drain: 30_000 },
+    timeouts: {
+      redis: 250,
+      connect: 2000,
+      response: 120_000,
+      idle: 30_000,
+      turn: 600_000,
+      hang_up: 10_000,
+      drain: 30_000,
+    },
     redis: { pool: 2, databases: { chat: 0 } },
   });
 });
