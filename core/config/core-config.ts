@@ -18,78 +18,106 @@ function url<Parsed>(error: string, parse: (text: string) => Parsed) {
 }
 
 const redis = z.strictObject({
-  url: url('a Redis URL such as redis://127.0.0.1:6379', parseRedisUrl),
-  username: z.string().min(1).optional(),
-  password_file: path.optional(),
-  sentinel_password_file: path.optional(),
-  /** PEM file of the authority that signed the server's certificate; only for the rediss schemes. */
-  ca_file: path.optional(),
+  url: url('a Redis URL such as redis://127.0.0.1:6379', parseRedisUrl)
+    .meta({ kind: 'URL' })
+    .describe(
+      'A server, a Sentinel or a Cluster: redis://, rediss://, redis+sentinel:// or redis+cluster://.',
+    ),
+  username: z.string().min(1).optional().describe('The ACL user; default: the default user.'),
+  password_file: path.optional().describe('File with the password.'),
+  sentinel_password_file: path.optional().describe('File with the password of the Sentinels.'),
+  ca_file: path
+    .optional()
+    .describe("PEM file of the authority that signed the server's certificate; only for the rediss schemes."),
   databases: z
-    .strictObject({ chat: z.int({ error: 'a database number from 0' }).min(0).max(16_383).default(0) })
-    .prefault({}),
-  pool: z.int().min(1).max(32).default(2),
+    .strictObject({
+      chat: z
+        .int({ error: 'a database number from 0' })
+        .min(0)
+        .max(16_383)
+        .default(0)
+        .describe('The database with sessions.'),
+    })
+    .prefault({})
+    .describe('Numbers of databases.'),
+  pool: z.int().min(1).max(32).default(2).describe('Connections for commands.'),
 });
 
 const postgres = z.strictObject({
-  url: url('a URL such as postgres://countersign@127.0.0.1:5432/countersign', parsePostgresUrl),
-  password_file: path.optional(),
-  /** PEM file of the authority that signed the server's certificate; without it the connection is not encrypted. */
-  ca_file: path.optional(),
-  /** Most connections of this core service for turns; slow reads have two more. */
-  pool: z.int({ error: 'a number of connections, 1 to 200' }).min(1).max(200).default(10),
+  url: url('a URL such as postgres://countersign@127.0.0.1:5432/countersign', parsePostgresUrl)
+    .meta({ kind: 'URL' })
+    .describe('postgres://USER@HOST:PORT/DATABASE.'),
+  password_file: path.optional().describe('File with the password.'),
+  ca_file: path
+    .optional()
+    .describe(
+      "PEM file of the authority that signed the server's certificate; without it the connection is not encrypted.",
+    ),
+  pool: z
+    .int({ error: 'a number of connections, 1 to 200' })
+    .min(1)
+    .max(200)
+    .default(10)
+    .describe('Most connections of this core service for turns; slow reads have two more.'),
 });
 
 const timeouts = z.strictObject({
-  /** One Redis command. */
-  redis: duration.default(250),
-  /** One call of the database: what it may wait for a lock or a connection, and take. */
-  database: duration.default(5_000),
-  /** A search, a listing or a page of an export. */
-  slow_read: duration.default(10_000),
-  /** Until the outbound listener has accepted the connection. */
-  connect: duration.default(2_000),
-  /** Until the head of the model's answer has come. */
-  response: duration.default(120_000),
-  /** Between two pieces of the model's answer. */
-  idle: duration.default(30_000),
-  /** A whole turn, from the first byte of the request. */
-  turn: duration.default(600_000),
-  /** How long a turn of a session goes on after its client has hung up. */
-  hang_up: duration.default(10_000),
-  /** What running turns get at SIGTERM before they are interrupted. */
-  drain: duration.default(30_000),
+  redis: duration.default(250).describe('One Redis command.'),
+  database: duration
+    .default(5_000)
+    .describe('One call of the database: what it may wait for a lock or a connection, and take.'),
+  slow_read: duration.default(10_000).describe('A search, a listing or a page of an export.'),
+  connect: duration.default(2_000).describe('Until the outbound listener has accepted the connection.'),
+  response: duration.default(120_000).describe("Until the head of the model's answer has come."),
+  idle: duration.default(30_000).describe("Between two pieces of the model's answer."),
+  turn: duration.default(600_000).describe('A whole turn, from the first byte of the request.'),
+  hang_up: duration
+    .default(10_000)
+    .describe('How long a turn of a session goes on after its client has hung up.'),
+  drain: duration.default(30_000).describe('What running turns get at SIGTERM before they are interrupted.'),
 });
 
 /** Which web pages may call the core from a browser. */
 const cors = z.strictObject({
-  /** `*`, or origins such as https://app.example. */
   origins: z
     .array(
       z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, { error: 'an origin such as https://app.example, or *' }),
       { error: 'a list of origins' },
     )
-    .min(1),
-  /** How long a browser may remember the answer to its preflight request. */
-  max_age: duration.default(600_000),
+    .min(1)
+    .describe('`*`, or origins such as https://app.example.'),
+  max_age: duration
+    .default(600_000)
+    .describe('How long a browser may remember the answer to its preflight request.'),
 });
 
 /** core.yaml: the core service. Sizes come out in bytes, durations in milliseconds. */
-const coreConfigSchema = z
+export const coreConfigSchema = z
   .strictObject({
-    listen: listenAddress,
-    redis,
-    /** The embedded database; without it `postgres` says where one is. */
-    sqlite: path.optional(),
-    postgres: postgres.optional(),
-    /** Folder of the contents of files. On PostgreSQL it may be left out: the database keeps them then. */
-    files: path.optional(),
-    /** Callers that may read, and claim, sessions and files that belong to nobody. */
-    unowned_readers: z.array(serviceName).max(100).default([]),
-    upload_limit: size.default(50 * 1024 * 1024),
-    outbound: socketAddress,
-    models: z.strictObject({ file: path, service: serviceName.default('ai-stack') }),
-    cors: cors.optional(),
-    timeouts: timeouts.prefault({}),
+    listen: listenAddress.describe('Where the core serves: loopback, behind its sidecar.'),
+    redis: redis.describe('Where the newest messages of each session are kept.'),
+    sqlite: path.optional().describe('The embedded database; without it `postgres` says where one is.'),
+    postgres: postgres.optional().describe('A PostgreSQL server, which several cores can share.'),
+    files: path
+      .optional()
+      .describe(
+        'Folder of the contents of files. On PostgreSQL it may be left out: the database keeps them then.',
+      ),
+    unowned_readers: z
+      .array(serviceName)
+      .max(100)
+      .default([])
+      .describe('Callers that may read, and claim, sessions and files that belong to nobody.'),
+    upload_limit: size.default(50 * 1024 * 1024).describe('The largest upload, and the largest request.'),
+    outbound: socketAddress.describe('The outbound listener of its sidecar: models are called through it.'),
+    models: z
+      .strictObject({
+        file: path.describe('llm_models.yaml.'),
+        service: serviceName.default('ai-stack').describe('The service that runs the models.'),
+      })
+      .describe('The models.'),
+    cors: cors.optional().describe('Which web pages may call the core.'),
+    timeouts: timeouts.prefault({}).describe('How long the core waits.'),
   })
   .refine((config) => (config.sqlite === undefined) !== (config.postgres === undefined), {
     path: ['sqlite'],

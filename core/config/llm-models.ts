@@ -3,44 +3,78 @@ import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { isShippedVocabulary, shippedVocabularies } from '../terms/vocabulary.ts';
 
-const tokens = z.int({ error: 'a number of tokens, 1 to 10000000' }).min(1).max(10_000_000);
+const tokens = z
+  .int({ error: 'a number of tokens, 1 to 10000000' })
+  .min(1)
+  .max(10_000_000)
+  .meta({ kind: 'tokens' });
 
 const modelSchema = z.strictObject({
-  context_window_tokens: tokens,
-  /** The most that an answer may take. */
-  max_output_tokens: tokens,
-  /** Kept free of history for an answer whose length the client does not limit; default: a quarter of the window. */
-  reserved_output_tokens: tokens.optional(),
-  /** Counts when the model server has no tokenizer of its own. */
+  context_window_tokens: tokens.describe('What prompt and answer may take together.'),
+  max_output_tokens: tokens.describe('The most that an answer may take.'),
+  reserved_output_tokens: tokens
+    .optional()
+    .describe(
+      'Kept free of history for an answer whose length the client does not limit; default: a quarter of the window.',
+    ),
   tokenizer: z
     .string()
     .refine((name) => isShippedVocabulary(name) || name.includes('/'), {
       error: `${shippedVocabularies.join(', ')}, or the path of a folder with a tokenizer.json, such as ./my-model`,
     })
-    .optional(),
-  /** What an image, or another part that is no text, is taken to cost. */
-  image_tokens: z.int().min(0).max(1_000_000).default(1500),
-  /** Models that answer instead, in this order, while this one fails. */
-  fallbacks: z.array(z.string().min(1).max(256)).max(8).default([]),
-  message_budget: z.strictObject({
-    /** What a system prompt is expected to take; a longer one takes its room from the history. */
-    system_prompt: z.int().min(0).max(10_000_000),
-    /** At most this many messages of the history are sent. */
-    recent_messages: z.int().min(1).max(10_000),
-    max_history_tokens: z.int().min(0).max(10_000_000),
-    /** The longest summary of what no longer fits; 0: none is made. */
-    summary_tokens: z.int().min(0).max(100_000).default(0),
-  }),
+    .optional()
+    .describe('Counts when the model server has no tokenizer of its own.'),
+  image_tokens: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1500)
+    .describe('What an image, or another part that is no text, is taken to cost.'),
+  fallbacks: z
+    .array(z.string().min(1).max(256))
+    .max(8)
+    .default([])
+    .describe('Models that answer instead, in this order, while this one fails.'),
+  message_budget: z
+    .strictObject({
+      system_prompt: z
+        .int()
+        .min(0)
+        .max(10_000_000)
+        .describe('What a system prompt is expected to take; a longer one takes its room from the history.'),
+      recent_messages: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .describe('At most this many messages of the history are sent.'),
+      max_history_tokens: z
+        .int()
+        .min(0)
+        .max(10_000_000)
+        .describe('At most this much of the history is sent.'),
+      summary_tokens: z
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(0)
+        .describe('The longest summary of what no longer fits; 0: none is made.'),
+    })
+    .describe('How the window is shared out.'),
 });
 
-const llmModelsSchema = z
+export const llmModelsSchema = z
   .strictObject({
-    default: z.string().min(1),
-    token_estimation: z.strictObject({
-      /** The share of a model's window that is planned with, above 0 and up to 1. */
-      safety_margin: z.number().gt(0).max(1),
-    }),
-    models: z.record(z.string().min(1).max(256), modelSchema),
+    default: z.string().min(1).describe('The model of clients that name none.'),
+    token_estimation: z
+      .strictObject({
+        safety_margin: z
+          .number()
+          .gt(0)
+          .max(1)
+          .describe("The share of a model's window that is planned with, above 0 and up to 1."),
+      })
+      .describe('How exact counts are taken to be.'),
+    models: z.record(z.string().min(1).max(256), modelSchema).describe('One entry a model, by its name.'),
   })
   .superRefine((config, context) => {
     if (!Object.hasOwn(config.models, config.default)) {

@@ -13,7 +13,10 @@ const ruleList = z.array(rule, { error: 'a list of rules such as [ GET /api/stat
 
 const service = z.strictObject({
   public: ruleList.default([]).describe('Calls that need no signature.'),
-  callers: z.record(serviceName, ruleList).default({}).describe('What each caller may call.'),
+  callers: z
+    .record(serviceName, ruleList.describe('The rules of one caller: `METHOD /path`, see above.'))
+    .default({})
+    .describe('What each caller may call.'),
 });
 
 /** authorization.yaml: per callee, what needs no signature and what each caller may do. */

@@ -31,7 +31,7 @@ const outbound = z.strictObject({
   listen: localAddress.describe('Where the local app sends its calls.'),
   group: group.describe('The group that may connect to UNIX sockets of `outbound`, which have mode 0660.'),
   routes: z
-    .record(localAddressText, serviceName)
+    .record(localAddressText, serviceName.describe('The callee of the listener with this address.'))
     .default({})
     .describe(
       'Further listeners, each for one callee: clients that cannot be told a proxy or a Host call these.',

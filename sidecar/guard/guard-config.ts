@@ -8,15 +8,9 @@ const argv = z
   .min(1);
 
 const commands = z.strictObject({
-  /** Prints systemd's ActiveState of the enforcing service. */
-  state: argv.default([
-    'systemctl',
-    'show',
-    '--property=ActiveState',
-    '--value',
-    'countersign-enforcing.service',
-  ]),
-  /** Run in this order. The logging service waits for the replay memory until the enforcing one has let go of it. */
+  state: argv
+    .default(['systemctl', 'show', '--property=ActiveState', '--value', 'countersign-enforcing.service'])
+    .describe("Prints systemd's ActiveState of the enforcing service."),
   rollback: z
     .array(argv)
     .min(1)
@@ -25,29 +19,37 @@ const commands = z.strictObject({
       ['systemctl', 'stop', '--no-block', 'countersign-enforcing.service'],
       ['systemctl', 'enable', 'countersign-logging.service'],
       ['systemctl', 'disable', 'countersign-enforcing.service'],
-    ]),
+    ])
+    .describe(
+      'Swaps back to logging, in this order. The logging service waits for the replay memory until the enforcing one lets go of it.',
+    ),
   restart: z
     .array(argv)
     .min(1)
-    .default([['systemctl', 'restart', '--no-block', 'countersign-enforcing.service']]),
+    .default([['systemctl', 'restart', '--no-block', 'countersign-enforcing.service']])
+    .describe('Brings the sidecar back when it is silent.'),
 });
 
 /** guard.yaml. Durations come out in milliseconds. */
 export const guardConfigSchema = z.strictObject({
-  admin: localAddress.prefault('127.0.0.1:15000'),
-  /** The gate file that allowed the swap. */
-  gated: z.string({ error: 'the gate file that allowed the swap to enforcing' }).min(1),
-  state: z.string().min(1).default('/var/lib/countersign-guard'),
-  bake: duration.default(24 * 3_600_000),
+  admin: localAddress.prefault('127.0.0.1:15000').describe('The admin listener of the sidecar.'),
+  gated: z
+    .string({ error: 'the gate file that allowed the swap to enforcing' })
+    .min(1)
+    .describe('The gate file that allowed the swap.'),
+  state: z.string().min(1).default('/var/lib/countersign-guard').describe('The folder of its state file.'),
+  bake: duration.default(24 * 3_600_000).describe('How long after the swap it may swap back.'),
   poll: duration
     .refine((ms) => ms >= 100 && ms <= 5_000, { error: 'a duration from 100ms to 5s' })
-    .default(2_000),
-  ready_within: duration.default(60_000),
-  /** A file for Prometheus's textfile collector. */
-  metrics: z.string().min(1).optional(),
-  /** Gets a POST for every alarm. */
-  webhook: z.url({ protocol: /^https?$/, error: 'a URL such as https://alerts.example/hook' }).optional(),
-  commands: commands.prefault({}),
+    .default(2_000)
+    .describe('How often it looks.'),
+  ready_within: duration.default(60_000).describe('How long the sidecar may take to become ready.'),
+  metrics: z.string().min(1).optional().describe("A file for Prometheus's textfile collector."),
+  webhook: z
+    .url({ protocol: /^https?$/, error: 'a URL such as https://alerts.example/hook' })
+    .optional()
+    .describe('Gets a POST for every alarm.'),
+  commands: commands.prefault({}).describe('What it runs, each without a shell.'),
 });
 
 export type GuardConfig = z.output<typeof guardConfigSchema>;
