@@ -10,6 +10,7 @@ import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
 import { reportCommand } from './report.ts';
 import { signCommand } from './sign.ts';
+import { swapCommand } from './swap.ts';
 import { verifyCommand } from './verify.ts';
 import { versionCommand } from './version.ts';
 import { whyCommand } from './why.ts';
@@ -33,6 +34,7 @@ export function program(): Command {
     matrixCommand,
     reportCommand,
     signCommand,
+    swapCommand,
     verifyCommand,
     versionCommand,
     whyCommand,

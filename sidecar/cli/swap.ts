@@ -1,0 +1,80 @@
+import { Command } from 'commander';
+import { duration } from '../../config/units.ts';
+import { choose, parseWanted, phaseOf } from '../swap/choose.ts';
+import { type Host, isUp, nameOf, wayBack } from '../swap/host.ts';
+import { hostLayout } from '../swap/layout.ts';
+import { readHost } from '../swap/read-host.ts';
+import { swap } from '../swap/swap.ts';
+import { watchServing } from '../swap/watch.ts';
+import { exit, UsageError } from '../terms/exit-codes.ts';
+
+/** `countersign swap`: which sidecar serves this host. Ansible, the guard and people all use it. */
+export function swapCommand(): Command {
+  return new Command('swap')
+    .description('Have another sidecar serve this host, now and after a reboot, without refusing a call.')
+    .argument('[target]', 'logging, enforcing, either with @VERSION, previous, or none')
+    .option('--json', 'without a target: print JSON')
+    .option(
+      '--watch <duration>',
+      'without a target: watch the sidecar that serves, and exit with 1 if it is restarted or not ready',
+    )
+    .addHelpText(
+      'after',
+      '\nThe new sidecar starts beside the old one on the same sockets; one that does not become ready is taken back.\n' +
+        'Prints "changed" or "unchanged". Without a target it says what serves and what the way back from enforcing is,\n' +
+        'and exits with 1 when there is none. Needs root and systemd.',
+    )
+    .action(async (target: string | undefined, { json, watch }: { json?: true; watch?: string }) => {
+      if (watch !== undefined) await watchFor(watch);
+      else if (target === undefined) show(await readHost(hostLayout), json === true);
+      else await swapTo(target);
+    });
+}
+
+async function swapTo(target: string): Promise<void> {
+  const wanted = parseWanted(target);
+  if (wanted === undefined)
+    throw new UsageError(
+      `found the target "${target}", expected logging, enforcing, logging@VERSION, enforcing@VERSION, previous or none`,
+    );
+  const changed = await swap((host) => choose(wanted, host), {
+    layout: hostLayout,
+    say: (line) => process.stderr.write(`swap to ${target}: ${line}\n`),
+  });
+  process.stdout.write(changed ? 'changed\n' : 'unchanged\n');
+}
+
+async function watchFor(text: string): Promise<void> {
+  const forMs = duration.safeParse(text);
+  if (!forMs.success) throw new UsageError(`--watch: found "${text}", expected a duration such as 5m`);
+  await watchServing(hostLayout, forMs.data);
+}
+
+/** What serves, and the way back. */
+function show(host: Host, json: boolean): void {
+  const back = wayBack(host);
+  const boots = host.sidecars.filter((unit) => unit.boots).map(({ choice }) => nameOf(choice));
+  const answer = {
+    phase: phaseOf(host) ?? 'none',
+    version: host.current ?? null,
+    previous: host.previous ?? null,
+    boots,
+    up: host.sidecars.filter(isUp).map(({ choice }) => nameOf(choice)),
+    installed: host.installed.map(nameOf),
+    way_back: back === undefined ? null : back === 'none' ? 'none' : nameOf(back),
+  };
+  if (json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+  else {
+    const { phase, version, previous, installed } = answer;
+    process.stdout.write(
+      [
+        `serves     ${phase === 'none' ? 'no sidecar' : `${phase}, version ${version ?? 'unknown'}`}`,
+        `installed  ${installed.join(', ') || 'nothing'}`,
+        `before     ${previous ?? 'no other version'}`,
+        `way back   ${back === undefined ? 'NONE: install the logging sidecar of this version (playbooks/site.yml)' : back === 'none' ? 'not needed: nothing is refused' : nameOf(back)}`,
+        '',
+      ].join('\n'),
+    );
+  }
+  if (back === undefined) process.exitCode = exit.no;
+}

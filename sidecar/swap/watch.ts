@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Host, isUp, nameOf } from './host.ts';
+import type { Layout } from './layout.ts';
+import { readHost } from './read-host.ts';
+import { SwapError } from './swap-error.ts';
+
+const lookEveryMs = 1_000;
+/** Looks that may find nothing: one answer that is late is no failure. */
+const missesAllowed = 2;
+
+/**
+ * Watches the sidecar that serves now.
+ *
+ * @param forMs milliseconds
+ * @throws {SwapError} as soon as it is restarted, replaced, or three looks in a row find it not ready
+ */
+export async function watchServing(layout: Layout, forMs: number): Promise<void> {
+  const first = await readHost(layout);
+  const { serving } = first;
+  if (serving === undefined)
+    throw new SwapError('found no sidecar that answers /status, expected one that is ready');
+  const name = nameOf(serving);
+  const pid = servingPid(first);
+  const end = performance.now() + forMs;
+  let misses = serving.ready ? 0 : 1;
+  while (performance.now() < end) {
+    await delay(lookEveryMs);
+    const host = await readHost(layout);
+    if (host.serving !== undefined && nameOf(host.serving) !== name)
+      throw new SwapError(`${name} no longer serves: ${nameOf(host.serving)} does`);
+    misses = host.serving?.ready ? 0 : misses + 1;
+    if (misses > missesAllowed)
+      throw new SwapError(`${name} has not been ready for ${misses} looks in a row`);
+    if (servingPid(host) !== pid) throw new SwapError(`${name} was restarted while it was watched`);
+  }
+}
+
+function servingPid({ sidecars, serving }: Host): number {
+  const up = sidecars.filter((unit) => isUp(unit) && unit.choice.phase === serving?.phase);
+  return (up.find(({ choice }) => choice.version === serving?.version) ?? up[0])?.pid ?? 0;
+}
