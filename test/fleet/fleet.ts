@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { cp, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,51 +12,90 @@ export const repository = fileURLToPath(new URL('../..', import.meta.url)).repla
 const inside = '/opt/fleet-test';
 const node = `${inside}/node_modules/node-linux-${process.arch}/bin/node`;
 
+/** What a process needs to know of a fleet that it has not made. */
+interface FleetRecord {
+  readonly id: string;
+  readonly folder: string;
+  readonly image: string;
+}
+
 interface Inventory {
   readonly all: { readonly children: Record<string, { hosts?: Record<string, { ansible_host?: string }> }> };
 }
 
 /** Six hosts and the control host beside them. */
 export class Fleet {
-  readonly guests: readonly Guest[];
+  readonly guests: Guest[];
   readonly network: FleetNetwork;
   /** The control host's folder: ssh keys, its inventory, what the operator keeps. */
   readonly control: string;
-  readonly #folder: string;
+  readonly #made: FleetRecord;
 
-  private constructor(folder: string, network: FleetNetwork, guests: readonly Guest[]) {
-    this.#folder = folder;
-    this.control = join(folder, 'control');
+  private constructor(made: FleetRecord, network: FleetNetwork) {
+    this.#made = made;
+    this.control = join(made.folder, 'control');
     this.network = network;
-    this.guests = guests;
+    this.guests = [];
   }
 
   /** Makes the hosts of the example inventory; none is booted yet. */
   static async make(id: string, folder: string, image: string): Promise<Fleet> {
-    const network = new FleetNetwork(id);
     const control = join(folder, 'control');
     await mkdir(control, { recursive: true, mode: 0o700 });
     await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'operator', '-f', join(control, 'ssh')]);
-    const authorizedKey = (await readFile(join(control, 'ssh.pub'), 'utf8')).trim();
+    const network = new FleetNetwork(id);
     await network.open();
-    const guests: Guest[] = [];
-    for (const [name, address] of await inventoryAddresses()) {
-      const guest = new Guest({
-        name,
-        address,
-        image,
-        folder: join(folder, name),
-        networkNamespace: await network.join(name, address),
-        cgroup: `${id}-${name}`,
-        authorizedKey,
-        binds: { [repository]: inside },
-      });
-      await guest.prepare();
-      guests.push(guest);
-    }
-    const fleet = new Fleet(folder, network, guests);
+    const fleet = new Fleet({ id, folder, image }, network);
+    for (const [name, address] of await inventoryAddresses())
+      await (await fleet.#guestAt(name, address)).prepare();
     await fleet.#settleControl();
     return fleet;
+  }
+
+  /** The fleet that another process has made and still holds. */
+  static async attach(folder: string): Promise<Fleet> {
+    const made = JSON.parse(await readFile(join(folder, 'fleet.json'), 'utf8')) as FleetRecord & {
+      guests: [string, string][];
+    };
+    const fleet = new Fleet(made, new FleetNetwork(made.id));
+    for (const [name, address] of made.guests) await fleet.#guestAt(name, address);
+    return fleet;
+  }
+
+  /** A further host, prepared and not booted. */
+  async add(name: string, address: string): Promise<Guest> {
+    const guest = await this.#guestAt(name, address);
+    await guest.prepare();
+    await this.#settleControl();
+    return guest;
+  }
+
+  /** Takes a host away. */
+  async dismiss(name: string): Promise<void> {
+    await this.guest(name).remove();
+    this.guests.splice(this.guests.indexOf(this.guest(name)), 1);
+    await this.#settleControl();
+  }
+
+  /** Writes down which ssh key each host has now, as the operator who has made or replaced a VM does. */
+  async learnHostKeys(): Promise<void> {
+    await this.#settleControl();
+  }
+
+  async #guestAt(name: string, address: string): Promise<Guest> {
+    const { id, folder, image } = this.#made;
+    const guest = new Guest({
+      name,
+      address,
+      image,
+      folder: join(folder, name),
+      networkNamespace: await this.network.join(name, address),
+      cgroup: `${id}-${name}`,
+      authorizedKey: (await readFile(join(this.control, 'ssh.pub'), 'utf8')).trim(),
+      binds: { [repository]: inside },
+    });
+    this.guests.push(guest);
+    return guest;
   }
 
   guest(name: string): Guest {
@@ -89,7 +129,16 @@ export class Fleet {
   }
 
   /** Runs a playbook of the collection from the control host, as an operator would. */
-  async play(book: string, ...args: readonly string[]): Promise<Finished & { seconds: number }> {
+  play(book: string, ...args: readonly string[]): Promise<Finished & { seconds: number }> {
+    return this.playOf(repository, book, ...args);
+  }
+
+  /** Runs a playbook of another checkout. */
+  async playOf(
+    checkout: string,
+    book: string,
+    ...args: readonly string[]
+  ): Promise<Finished & { seconds: number }> {
     const started = Date.now();
     const command = [
       'ansible-playbook',
@@ -99,11 +148,11 @@ export class Fleet {
       ...args,
     ];
     const finished = await attempt(this.network.controlCommand(command), {
-      cwd: join(repository, 'ansible'),
+      cwd: join(checkout, 'ansible'),
       env: this.#ansibleEnvironment(),
       limitMs: 900_000,
     });
-    await writeFile(join(this.#folder, `${book}-${started}.log`), finished.stdout + finished.stderr);
+    await writeFile(join(this.#made.folder, `${book}-${started}.log`), finished.stdout + finished.stderr);
     return { ...finished, seconds: (Date.now() - started) / 1000 };
   }
 
@@ -151,13 +200,17 @@ export class Fleet {
       const answer = await this.trySsh(guest.name, 'systemctl is-system-running --wait; true');
       if (answer.status === 0) return;
       if (Date.now() > until) {
-        const console = await readFile(join(this.#folder, guest.name, 'console.log'), 'utf8').catch(() => '');
+        const console = await readFile(join(this.#made.folder, guest.name, 'console.log'), 'utf8').catch(
+          () => '',
+        );
         throw new Error(`${guest.name} does not answer on ssh: ${answer.stderr}\n${console.slice(-2000)}`);
       }
     }
   }
 
   async #settleControl(): Promise<void> {
+    const guests = this.guests.map(({ name, address }) => [name, address]);
+    await writeFile(join(this.#made.folder, 'fleet.json'), JSON.stringify({ ...this.#made, guests }));
     const known = await Promise.all(
       this.guests.map(async (guest) => `${guest.address} ${await guest.hostKey()}\n`),
     );
@@ -176,6 +229,7 @@ export class Fleet {
       ].join('\n'),
     );
     const inventory = join(this.control, 'inventory');
+    if (existsSync(inventory)) return;
     await cp(join(repository, 'ansible/inventory'), inventory, { recursive: true });
     await mkdir(join(inventory, 'group_vars/all'), { recursive: true });
     await writeFile(join(inventory, 'group_vars/all/operator.yml'), '---\nansible_user: root\n');

@@ -1,7 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { appendFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { appendFile, mkdir, open, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeCgroup, processesIn, removeCgroup } from './cgroup.ts';
 import { run } from './run-command.ts';
@@ -39,8 +37,6 @@ export class Guest {
   /** The host's root folder as the machine sees it. */
   readonly root: string;
   readonly #plan: GuestPlan;
-  #cgroup: string[] = [];
-  #process: ChildProcess | undefined;
 
   constructor(plan: GuestPlan) {
     this.#plan = plan;
@@ -82,10 +78,10 @@ export class Guest {
     await appendFile(join(this.root, path), text);
   }
 
-  /** Starts the host's init. It is up when it answers; nothing waits for that here. */
+  /** Starts the host's init, which outlives this process. It is up when it answers; nothing waits for that here. */
   async boot(): Promise<void> {
-    this.#cgroup = await makeCgroup(this.#plan.cgroup);
-    const enter = this.#cgroup.map((folder) => `echo $$ > ${folder}/cgroup.procs`).join(' && ');
+    const folders = await makeCgroup(this.#plan.cgroup);
+    const enter = folders.map((folder) => `echo $$ > ${folder}/cgroup.procs`).join(' && ');
     const nspawn = [
       'systemd-nspawn',
       '--quiet',
@@ -102,41 +98,46 @@ export class Guest {
       ...Object.entries(this.#plan.binds).map(([outside, inside]) => `--bind-ro=${outside}:${inside}`),
       '--boot',
     ];
+    const console = await open(join(this.#plan.folder, 'console.log'), 'a');
     const child = spawn('sh', ['-c', `${enter} && exec "$@"`, 'sh', ...nspawn], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', console.fd, console.fd],
+      detached: true,
     });
-    const console = createWriteStream(join(this.#plan.folder, 'console.log'), { flags: 'a' });
-    child.stdout.pipe(console, { end: false });
-    child.stderr.pipe(console, { end: false });
-    this.#process = child;
+    child.unref();
+    await console.close();
   }
 
   /** Waits until the host's init has ended, as after `systemctl reboot` inside. */
   async ended(): Promise<void> {
-    const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    await once(child, 'exit');
+    while ((await this.#processes()).length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
   /** Ends everything that runs in the host at once. */
   async kill(): Promise<void> {
-    if (this.#process === undefined) return;
-    this.#process.kill('SIGKILL');
-    await this.ended();
     for (let round = 0; round < 50; round += 1) {
-      const left = await processesIn(this.#cgroup);
+      const left = await this.#processes();
       if (left.length === 0) break;
       for (const pid of left) tryKill(pid);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    this.#process = undefined;
-    await removeCgroup(this.#cgroup);
+    await removeCgroup(await makeCgroup(this.#plan.cgroup));
+  }
+
+  /** Makes the host anew from the image, as when a lost VM is replaced: other ssh host key, nothing installed. */
+  async replace(): Promise<void> {
+    await this.remove();
+    await mkdir(this.#plan.folder, { recursive: true });
+    await this.prepare();
   }
 
   async remove(): Promise<void> {
     await this.kill();
     await run(['umount', '-l', this.root]).catch(() => {});
     await rm(this.#plan.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  async #processes(): Promise<number[]> {
+    return processesIn(await makeCgroup(this.#plan.cgroup));
   }
 }
 

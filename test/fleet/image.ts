@@ -7,7 +7,8 @@ import { run } from './run-command.ts';
 /** Kept between runs, and shared by all checkouts of this machine. */
 const cache = '/var/cache/countersign-fleet';
 
-const suite = 'bookworm';
+/** Debian 12, and with FLEET_SUITE=trixie in the environment of the test Debian 13. */
+export const suite = process.env.FLEET_SUITE ?? 'bookworm';
 
 /** What every host of the fleet has before Ansible comes: what an operator's VM would have as well. */
 const packages = [
@@ -21,9 +22,10 @@ const packages = [
   'chrony',
   'redis-server',
   'libfaketime',
+  'nftables',
 ];
 
-/** The root folder of a Debian 12 system, made with debootstrap the first time. */
+/** The root folder of a Debian system, made with debootstrap the first time. */
 export async function image(say: (line: string) => void): Promise<string> {
   const key = createHash('sha256').update([suite, ...packages].join('\n'));
   const folder = join(cache, `${suite}-${key.digest('hex').slice(0, 12)}`);
@@ -45,9 +47,9 @@ export async function image(say: (line: string) => void): Promise<string> {
 }
 
 /**
- * The Debian mirror that this machine itself is configured with, from one-line and deb822 sources.
+ * The Debian mirror that this machine itself is configured with, from one-line and deb822 sources. A mirror has every suite.
  *
- * @throws {Error} when none offers the suite
+ * @throws {Error} when there is none
  */
 async function debianMirror(): Promise<string> {
   for await (const file of glob(['sources.list', 'sources.list.d/*.{list,sources}'], { cwd: '/etc/apt' })) {
@@ -55,13 +57,15 @@ async function debianMirror(): Promise<string> {
     const uri = file.endsWith('.sources') ? fromStanzas(text) : fromLines(text);
     if (uri !== undefined) return uri;
   }
-  throw new Error(`no source in /etc/apt offers ${suite} main: the image can't be built from this machine`);
+  throw new Error(`no source in /etc/apt offers Debian's main: the image can't be built from this machine`);
 }
+
+const suites = /^(bookworm|trixie)$/;
 
 function fromLines(text: string): string | undefined {
   for (const line of text.split('\n')) {
     const [, uri, name, components] = /^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
-    if (name === suite && components?.split(/\s+/).includes('main')) return uri;
+    if (suites.test(name ?? '') && components?.split(/\s+/).includes('main')) return uri;
   }
   return undefined;
 }
@@ -70,7 +74,7 @@ function fromStanzas(text: string): string | undefined {
   for (const stanza of text.split(/\n\s*\n/)) {
     const words = (field: string) =>
       new RegExp(`^${field}:\\s*(.*)$`, 'im').exec(stanza)?.[1]?.split(/\s+/) ?? [];
-    const offers = words('Suites').includes(suite) && words('Components').includes('main');
+    const offers = words('Suites').some((name) => suites.test(name)) && words('Components').includes('main');
     if (words('Types').includes('deb') && offers) return words('URIs')[0];
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { run } from './run-command.ts';
 
 /** The bridge's own address: where the control host (Ansible, ssh) stands. */
@@ -28,6 +29,7 @@ export class FleetNetwork {
   /** Makes the namespace of a host with `address` on its eth0. @returns its path, as systemd-nspawn wants it */
   async join(host: string, address: string): Promise<string> {
     const name = `${this.#id}-${host}`;
+    if (existsSync(`/run/netns/${name}`)) return `/run/netns/${name}`;
     await this.#namespace(name);
     const port = portOf(address);
     const pair = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name];
@@ -39,7 +41,7 @@ export class FleetNetwork {
     return `/run/netns/${name}`;
   }
 
-  /** Cuts the host's cable, or mends it. */
+  /** Cuts the host's cable, or repairs it. */
   async cable(address: string, state: 'up' | 'down'): Promise<void> {
     await this.inControl(['ip', 'link', 'set', portOf(address), state]);
   }

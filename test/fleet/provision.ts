@@ -10,14 +10,19 @@ export async function provision(fleet: Fleet, fleetText: string): Promise<void> 
   for (const guest of fleet.guests) {
     const app = services[guest.name]?.app;
     if (app === undefined) throw new Error(`config/fleet.yaml has no service ${guest.name}`);
-    // The core is main-backend's service; the playbooks bring it.
-    if (guest.name !== 'main-backend') await addUnit(guest, 'fleet-app', appCommand(guest.name, app));
-    const traffic =
-      'test/fleet/guest/traffic.ts /var/lib/fleet-test/plan.json /var/lib/fleet-test/traffic.jsonl';
-    await addUnit(guest, 'fleet-traffic', `${node} ${inside}/${traffic}`, false);
-    if (guest.name === 'redis-stack') await openRedis(guest);
-    else await mask(guest, 'redis-server.service');
+    await provisionGuest(guest, guest.name, app);
   }
+}
+
+/** One host, with the program of its service on port `app`. */
+export async function provisionGuest(guest: Guest, service: string, app: number): Promise<void> {
+  // The core is main-backend's service; the playbooks bring it.
+  if (service !== 'main-backend') await addUnit(guest, 'fleet-app', appCommand(service, app));
+  const traffic =
+    'test/fleet/guest/traffic.ts /var/lib/fleet-test/plan.json /var/lib/fleet-test/traffic.jsonl';
+  await addUnit(guest, 'fleet-traffic', `${node} ${inside}/${traffic}`, false);
+  if (service === 'redis-stack') await openRedis(guest);
+  else await mask(guest, 'redis-server.service');
 }
 
 function appCommand(name: string, port: number): string {

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { DenialRow, Story } from './context.ts';
 import { withoutCallersOf } from './matrix-text.ts';
 
-const dropIn = '/etc/systemd/system/countersign-enforcing.service.d/clock.conf';
+const dropIn = '/etc/systemd/system/countersign-enforcing@.service.d/clock.conf';
 
 /** A clock beyond the window is named as such, and is nobody else's trouble. */
 export async function skew(story: Story): Promise<void> {
@@ -12,7 +12,7 @@ export async function skew(story: Story): Promise<void> {
   await fleet.ssh(
     'frontend',
     `mkdir -p $(dirname ${dropIn}) && printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME=+400s\\n' ${library} > ${dropIn} && ` +
-      'systemctl daemon-reload && systemctl restart countersign-enforcing',
+      "systemctl daemon-reload && systemctl restart 'countersign-enforcing@*'",
   );
   const named = await story.until(15_000, async () => {
     const { denials } = await story.admin<{ denials: DenialRow[] }>('main-backend', 'denials');
@@ -28,7 +28,7 @@ export async function skew(story: Story): Promise<void> {
   );
   await fleet.ssh(
     'frontend',
-    `rm ${dropIn} && systemctl daemon-reload && systemctl restart countersign-enforcing`,
+    `rm ${dropIn} && systemctl daemon-reload && systemctl restart 'countersign-enforcing@*'`,
   );
   report.equal((await story.hostsNotIn('enforcing')).join(', '), '', 'nobody rolled back for it');
 
@@ -76,7 +76,7 @@ export async function guard(story: Story): Promise<void> {
   );
   const said = await fleet.ssh(
     'main-backend',
-    'journalctl --no-pager -u countersign-guard -o cat | grep -i rollback; true',
+    "journalctl --no-pager -u 'countersign-guard@*' -o cat | grep -i rollback; true",
   );
   report.check(/"kind":"rollback"/.test(said), 'it says why, as an alarm', said);
   await story.flow(1_000);
@@ -85,45 +85,53 @@ export async function guard(story: Story): Promise<void> {
   await story.play('site', '--tags', 'countersign_sidecar_configure');
 }
 
-/** Each rollback.yml goes one phase back. */
+/** rollback.yml goes to the target that is named, and a second run changes nothing. */
 export async function rollBack(story: Story): Promise<void> {
   const { report, fleet } = story;
-  report.chapter('rollback.yml, phase by phase');
+  report.chapter('rollback.yml');
   const from = Date.now();
-  await story.play('rollback');
+  const without = await fleet.play('rollback');
+  report.check(
+    without.status !== 0 && without.stdout.includes('Nothing was changed'),
+    'without a target it changes nothing',
+    without.stdout,
+  );
+  await story.play('rollback', '-e', 'to=open-redis');
   const open = await fleet.trySsh('redis-stack', 'redis-cli ping');
-  report.check(open.stdout.includes('PONG'), 'first the Redis ACLs: the default user is back');
+  report.check(open.stdout.includes('PONG'), 'to=open-redis: the default user is back');
   report.equal(
     (await story.hostsNotIn('enforcing')).join(', '),
     'main-backend logging',
     'and the sidecars go on enforcing',
   );
 
-  const second = await story.play('rollback');
-  story.timings.rollback = second.seconds;
-  report.equal((await story.hostsNotIn('logging')).join(', '), '', 'then to logging, on the whole fleet');
-  report.check(second.seconds < 120, `in ${second.seconds.toFixed(1)} s, which is less than two minutes`);
-  await story.noneLost(from, 'two rollbacks');
+  const played = await story.play('rollback', '-e', 'to=logging');
+  story.timings.rollback = played.seconds;
+  report.equal((await story.hostsNotIn('logging')).join(', '), '', 'to=logging: the whole fleet logs');
+  report.check(played.seconds < 120, `in ${played.seconds.toFixed(1)} s, which is less than two minutes`);
+  const again = await story.play('rollback', '-e', 'to=logging');
+  report.equal(again.changed, 0, 'a second one changes nothing');
+  report.equal((await story.hostsNotIn('logging')).join(', '), '', 'and every host logs');
+  await story.noneLost(from, 'the rollbacks');
 
+  const unconfirmed = await fleet.play('rollback', '-e', 'to=none');
+  report.check(
+    unconfirmed.status !== 0 && unconfirmed.stdout.includes('confirm=no-sidecar'),
+    'to=none demands a confirmation',
+    unconfirmed.stdout,
+  );
+  report.equal((await story.hostsNotIn('logging')).join(', '), '', 'and does nothing without it');
   await Promise.all(
     story.names.map((name) => fleet.ssh(name, 'systemctl disable --now --quiet fleet-traffic')),
   );
-  await story.play('rollback');
-  const silent = await Promise.all(
-    story.names.map((name) =>
-      story.status(name).then(
-        () => false,
-        () => true,
-      ),
-    ),
-  );
-  report.check(silent.every(Boolean), 'then to no sidecar');
-  const last = await story.play('rollback');
-  report.equal(last.changed, 0, 'and there is nothing before that');
+  const none = ['-e', 'to=none', '-e', 'confirm=no-sidecar'];
+  await story.play('rollback', ...none);
+  report.check(await story.allSilent(), 'to=none, confirmed: no sidecar serves');
+  report.equal((await story.play('rollback', ...none)).changed, 0, 'a second one changes nothing');
 }
 
 async function enabled(story: Story, name: string): Promise<string> {
-  const script =
-    'for p in logging enforcing; do systemctl is-enabled -q countersign-$p && echo $p; done; true';
+  const wants = '/etc/systemd/system/multi-user.target.wants';
+  const script = `ls ${wants} | sed -n 's/^countersign-\\(logging\\|enforcing\\)@.*/\\1/p'`;
   return (await story.fleet.ssh(name, script)).trim().replaceAll('\n', ' ');
 }

@@ -63,6 +63,7 @@ export class Story {
       countersign_sidecar_observed: join(this.fleet.control, 'observed'),
       countersign_gate_key: join(this.fleet.control, 'gate.key'),
       countersign_phase_2_watch: '12s',
+      countersign_upgrade_watch: '5s',
     };
     const lines = Object.entries(vars).map(([name, value]) => `${name}: ${value}`);
     await writeFile(
@@ -100,6 +101,11 @@ export class Story {
     return this.admin<Status>(name, 'status');
   }
 
+  /** The version that the control host deploys. */
+  async version(): Promise<string> {
+    return (await this.countersign('--version')).stdout.trim();
+  }
+
   /** The phases of all hosts, as `name phase` that are not `phase`. */
   async hostsNotIn(phase: Status['phase']): Promise<string[]> {
     const all = await Promise.all(
@@ -109,6 +115,17 @@ export class Story {
       }),
     );
     return all.flat();
+  }
+
+  /** Whether no sidecar answers on any host. */
+  async allSilent(): Promise<boolean> {
+    const silent = this.names.map((name) =>
+      this.status(name).then(
+        () => false,
+        () => true,
+      ),
+    );
+    return (await Promise.all(silent)).every(Boolean);
   }
 
   /** Waits until something holds. @returns whether it did within the time */

@@ -5,7 +5,7 @@ import { run } from '../run-command.ts';
 import { essence, type Story } from './context.ts';
 import { withoutCallersOf } from './matrix-text.ts';
 
-const gate = 'go.json';
+const gate = 'gate.json';
 
 /** The report says go, and phase 2 demands what it says. */
 export async function openGate(story: Story): Promise<void> {
@@ -20,12 +20,12 @@ export async function openGate(story: Story): Promise<void> {
     ...['--enforcing-binary', join(repository, 'dist/countersign-enforcing')],
   );
   report.equal(ready.status, 0, 'the report says go once a day of logging is on record');
-  if (ready.status !== 0) throw new Error(`no go file, no phase 2:\n${ready.stdout}${ready.stderr}`);
+  if (ready.status !== 0) throw new Error(`no gate file, no phase 2:\n${ready.stdout}${ready.stderr}`);
 
   const without = await fleet.play('phase-2-enforcing');
   report.check(
-    without.status !== 0 && without.stdout.includes('Found no go file'),
-    'phase 2 refuses without a go file',
+    without.status !== 0 && without.stdout.includes('Found no gate file'),
+    'phase 2 refuses without a gate file',
   );
   const forged = join(fleet.control, 'forged.json');
   const text = await readFile(join(fleet.control, gate), 'utf8');
@@ -33,7 +33,7 @@ export async function openGate(story: Story): Promise<void> {
   const refused = await fleet.play('phase-2-enforcing', '-e', `countersign_gate=${forged}`);
   report.check(
     refused.status !== 0 && /MAC|24 h/.test(refused.stdout),
-    'phase 2 refuses a go file that was changed',
+    'phase 2 refuses a gate file that was changed',
   );
   report.equal((await story.hostsNotIn('logging')).join(', '), '', 'and has swapped nobody');
 }
@@ -53,7 +53,10 @@ async function ageByADay(observed: string): Promise<void> {
 export async function breakPhase2(story: Story): Promise<void> {
   const { report, fleet } = story;
   report.chapter('phase 2 rolls itself back past 5 %');
-  const path = join(fleet.guest('main-backend').root, 'etc/countersign/authorization.yaml');
+  const path = join(
+    fleet.guest('main-backend').root,
+    `etc/countersign/${await story.version()}/authorization.yaml`,
+  );
   const good = await readFile(path, 'utf8');
   const playing = fleet.play(
     'phase-2-enforcing',

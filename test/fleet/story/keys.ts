@@ -1,4 +1,4 @@
-import type { Story } from './context.ts';
+import { essence, type Story } from './context.ts';
 
 /** Keys change under traffic; a host that can't be reached stops that before anybody signs with a new one. */
 export async function rotate(story: Story): Promise<void> {
@@ -47,6 +47,7 @@ export async function closeRedis(story: Story): Promise<void> {
   report.check(open.includes('kid'), 'before, anybody reads root keys', open);
   report.check((await chat(story)).includes('"chat.completion"'), 'the core chats, with its memory in Redis');
   report.check((await redis(story, '', 'keys chat:*')).includes('chat:'), 'and remembers there');
+  await rehearse(story);
   const from = Date.now();
   await story.play('phase-3-redis-acl');
   const again = await story.play('phase-3-redis-acl');
@@ -75,6 +76,10 @@ export async function closeRedis(story: Story): Promise<void> {
     (await redis(story, 'countersign-rotator', 'hgetall service:key:ai-stack')).includes('kid'),
     'the rotator reads root keys',
   );
+  report.check(
+    (await redis(story, 'exporter', 'info server')).includes('redis_version'),
+    'a user that was in redis.conf before still works',
+  );
   report.check((await chat(story)).includes('"chat.completion"'), 'the core chats on');
   const health = async () =>
     (await fleet.ssh('main-backend', python(`print(urlopen("${core}/health").read().decode())`))).trim();
@@ -93,6 +98,41 @@ export async function closeRedis(story: Story): Promise<void> {
   await story.play('rotate-keys');
   report.equal(await generations(story), '4', 'the rotator rotates with its own user: generation 4');
   await story.noneLost(rotating, 'that rotation');
+}
+
+/** Nobody is locked out unannounced: phase 3 wants a day in which no one used the default user. */
+async function rehearse(story: Story): Promise<void> {
+  const { report, fleet } = story;
+  const early = await fleet.play('phase-3-redis-acl');
+  report.check(
+    early.status !== 0 && /Redis stays open: .*recorded for 0\.\d h/.test(early.stdout),
+    'phase 3 refuses without a day of records',
+    essence(early),
+  );
+  // A forgotten job, on a host whose service has a user.
+  const job = `exec 3<>/dev/tcp/172.16.168.23/6379; printf 'LPUSH frontend:job 1\\r\\n' >&3; sleep 25`;
+  const working = fleet.ssh('frontend', `bash -c "${job}"`);
+  await story.flow(22_000);
+  await ageRecords(story, 'keep');
+  const used = await fleet.play('report-redis');
+  report.check(
+    used.stdout.includes('default is used by client 172.16.168.21 (lpush)') &&
+      used.stdout.includes('it can be frontend'),
+    'the rehearsal names who uses the default user, and that its own would do',
+    used.stdout,
+  );
+  await working;
+  // The day after, in which nobody did.
+  await ageRecords(story, 'forget');
+}
+
+/** A story cannot wait for a day: the records say that they began yesterday. */
+async function ageRecords(story: Story, seen: 'keep' | 'forget'): Promise<void> {
+  const forget = seen === 'forget' ? 's["seen"] = {}; s["unseen"] = []; ' : '';
+  const script =
+    'import json; f = "/var/lib/countersign-redis/rehearsal.json"; s = json.load(open(f)); ' +
+    `s["since"] = s["last"] - 86500; ${forget}json.dump(s, open(f, "w"))`;
+  await story.fleet.ssh('redis-stack', `python3 -c '${script}'`);
 }
 
 const core = 'http://127.0.0.1:8001';
@@ -125,7 +165,7 @@ async function redis(story: Story, user: string, command: string): Promise<strin
   const login =
     user === ''
       ? ''
-      : `REDISCLI_AUTH=$(cat /etc/redis/countersign/${user}.password) redis-cli --user ${user} ${command}`;
+      : `REDISCLI_AUTH=$(cat /etc/redis/countersign/${user}.password 2>/dev/null || echo old-secret) redis-cli --user ${user} ${command}`;
   const { stdout, stderr } = await story.fleet.trySsh(
     'redis-stack',
     login === '' ? `redis-cli ${command}` : login,
