@@ -13,7 +13,7 @@ import { whyNot } from './preflight.ts';
 import { stories } from './stories.ts';
 
 const usage = `npm run test:fleet -- [--story NAME]… [--stay] [--in FOLDER] [--keep]
-  --story NAME  tell this story only (repeatable): ${Object.keys(stories).join(', ')}
+  --story NAME  tell this story only (repeatable), of ${Object.keys(stories).join(', ')}
   --stay        boot the hosts and leave them up until Ctrl-C; tell no story
   --in FOLDER   tell the stories on hosts that stay up
   --keep        leave the run's folder, with the logs of its plays`;

@@ -3,33 +3,35 @@ import type { Story } from './story/context.ts';
 import { breakPhase2, enforce, intrude, openGate } from './story/enforcing.ts';
 import { closeRedis, rotate } from './story/keys.ts';
 import { life } from './story/life.ts';
-import { install, lint, reboot, repairMatrix } from './story/logging.ts';
+import { install, lint, reachLogging, reboot, repairMatrix } from './story/logging.ts';
 import { upgrade } from './story/upgrade.ts';
 
-/** What can be told on six hosts. `rollout` begins on bare hosts; it is what runs without a name. */
-export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> = {
+/** Those that run in CI, within its time: from bare hosts to an enforced fleet with a closed Redis, and back, in this order. */
+const usual: Readonly<Record<string, (story: Story) => Promise<void>>> = {
   collection: lint,
-  rollout,
-  upgrade,
-  life,
+  install,
+  matrix: repairMatrix,
+  'reboot-logging': (story) => reboot(story, 'frontend', 'logging'),
+  gate: openGate,
+  'broken-phase-2': breakPhase2,
+  enforce,
+  'reboot-enforcing': (story) => reboot(story, 'ai-stack', 'enforcing'),
+  intruder: intrude,
+  rotate,
+  redis: closeRedis,
+  skew,
+  guard,
+  back: rollBack,
 };
 
-/** From bare hosts to an enforced fleet with a closed Redis, and back. */
-async function rollout(story: Story): Promise<void> {
-  await install(story);
-  await repairMatrix(story);
-  await reboot(story, 'frontend', 'logging');
-  await openGate(story);
-  await breakPhase2(story);
-  await enforce(story);
-  await reboot(story, 'ai-stack', 'enforcing');
-  await intrude(story);
-  await rotate(story);
-  await closeRedis(story);
-  await skew(story);
-  await guard(story);
-  await rollBack(story);
-}
+/** What can be told on six hosts. */
+export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> = {
+  ...usual,
+  // By name only, each on hosts of its own: bare ones, or ones that log.
+  upgrade,
+  life,
+  // What later ones of the usual stories begin with, for hosts that stay up.
+  traffic: reachLogging,
+};
 
-/** Those that run in CI, within its time. */
-export const usual = ['collection', 'rollout'];
+export const usualNames = Object.keys(usual);

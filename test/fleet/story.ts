@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Fleet, repository } from './fleet.ts';
 import { provision } from './provision.ts';
 import { Report } from './report.ts';
-import { stories, usual } from './stories.ts';
+import { stories, usualNames } from './stories.ts';
 import { Story } from './story/context.ts';
 import { Traffic } from './traffic.ts';
 
@@ -63,7 +63,7 @@ async function bootSix(): Promise<Fleet> {
 }
 
 async function tell(story: Story): Promise<void> {
-  for (const name of named.length > 0 ? named : usual) await stories[name]?.(story);
+  for (const name of named.length > 0 ? named : usualNames) await stories[name]?.(story);
   const { bareToEnforced, rollback, served, lost } = story.timings;
   report.chapter('measured');
   if (bareToEnforced > 0)
