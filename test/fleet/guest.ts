@@ -95,6 +95,8 @@ export class Guest {
       '--timezone=off',
       '--link-journal=no',
       '--console=pipe',
+      // For the host's own firewall, in its own network.
+      '--capability=CAP_NET_ADMIN',
       ...Object.entries(this.#plan.binds).map(([outside, inside]) => `--bind-ro=${outside}:${inside}`),
       '--boot',
     ];
