@@ -36,7 +36,6 @@ import { tokenRoutes } from './http/token-routes.ts';
 import { ModelClient } from './llm/client.ts';
 import { ModelFleet } from './llm/model-fleet.ts';
 import { ServedModels } from './llm/served-models.ts';
-import { ServerTokenizer } from './llm/server-tokenizer.ts';
 import { ModelTransport } from './llm/transport.ts';
 import { Membership } from './membership/membership.ts';
 import { toPostgresOptions } from './postgres-options.ts';
@@ -47,6 +46,7 @@ import { fileStore } from './store/file-store.ts';
 import { HotWindow } from './store/hot-window.ts';
 import { memberStore } from './store/member-store.ts';
 import { turnStore } from './store/turn-store.ts';
+import { ServerTokenizer } from './tokens/server-tokenizer.ts';
 import { TokenSources } from './tokens/token-sources.ts';
 import { VocabularyThread } from './tokens/vocabulary-counter.ts';
 

@@ -1,4 +1,4 @@
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import type { Message } from '../terms/message.ts';
 import type { FinishedAnswer } from './turn.ts';
 

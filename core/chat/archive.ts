@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyBaseLogger } from 'fastify';
-import { CoreError } from '../errors.ts';
 import type {
   ConversationCursor,
   ConversationStore,
@@ -9,6 +8,7 @@ import type {
 } from '../store/conversation-store.ts';
 import type { HotWindow } from '../store/hot-window.ts';
 import type { Conversation, FoundMessage, StoredMessage } from '../terms/conversation.ts';
+import { CoreError } from '../terms/errors.ts';
 import { type Owner, unowned } from '../terms/owner.ts';
 import { toSearchTerms } from './search-terms.ts';
 

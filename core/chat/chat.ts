@@ -1,6 +1,6 @@
-import { CoreError } from '../errors.ts';
 import type { ModelClient } from '../llm/client.ts';
 import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
+import { CoreError } from '../terms/errors.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
 import { keyOfOwner, type Owner } from '../terms/owner.ts';
 import { type Completion, finishedAnswer } from './answer.ts';

@@ -1,4 +1,4 @@
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 
 /** How long the events of a turn that is over are kept for clients that lost their connection, and how much of them. */
 const keptMs = 30_000;

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Calibration } from '../context/calibration.ts';
 import type { ContextWindow, ModelWindow } from '../context/context-window.ts';
 import { type Fit, fit } from '../context/fit.ts';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import { isInstruction, type Message, textOf } from '../terms/message.ts';
 import type { MessageTokens } from '../tokens/message-tokens.ts';
 import { mediaParts } from '../tokens/prompt.ts';

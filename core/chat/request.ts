@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import { asSent, type Message, messageSchema } from '../terms/message.ts';
 import type { PromptExtras } from '../tokens/token-source.ts';
 

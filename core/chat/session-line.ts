@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CoreError } from '../errors.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { TurnStore, TurnTicket } from '../store/turn-store.ts';
 import type { AdmittedTurn } from '../terms/conversation.ts';
+import { CoreError } from '../terms/errors.ts';
 import { keyOfOwner, type Owner } from '../terms/owner.ts';
 import { SessionQueue } from './session-queue.ts';
 

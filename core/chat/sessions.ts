@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { CoreError } from '../errors.ts';
 import { fromStored, type RecalledMessage, toRecalled, toStored } from '../store/stored-message.ts';
 import type { AdmittedTurn, EarlierTurn, StoredTurn } from '../terms/conversation.ts';
+import { CoreError } from '../terms/errors.ts';
 import { type Message, sortMessages, textOf } from '../terms/message.ts';
 import type { Owner } from '../terms/owner.ts';
 import type { Admission, SessionLine } from './session-line.ts';

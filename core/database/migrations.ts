@@ -1,5 +1,5 @@
-import type { TextAsset } from '../assets.ts';
 import { DatabaseError } from './errors.ts';
+import type { TextAsset } from './text-assets.ts';
 
 /** The schema version that this program's queries are written for. */
 export const schemaVersion = 5;

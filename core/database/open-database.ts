@@ -1,8 +1,8 @@
-import { textAssets } from '../assets.ts';
 import type { Database } from './database.ts';
 import { type EngineName, type Migration, toMigrations } from './migrations.ts';
 import { openPostgres, type PostgresOptions } from './postgres/postgres-database.ts';
 import { openSqlite, type SqliteOptions } from './sqlite/sqlite-database.ts';
+import { textAssets } from './text-assets.ts';
 
 /** One engine, or the other. */
 export type DatabaseOptions = { readonly sqlite: SqliteOptions } | { readonly postgres: PostgresOptions };

@@ -31,7 +31,7 @@ export interface ContentStore {
   /**
    * Stores a content as it comes. It is durable when this resolves.
    *
-   * @throws {import('../errors.ts').CoreError} storage_full
+   * @throws {import('../terms/errors.ts').CoreError} storage_full
    */
   stage(chunks: AsyncIterable<Buffer>): Promise<StagedContent>;
   /** Undefined when it is not there. */

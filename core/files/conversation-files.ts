@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyBaseLogger } from 'fastify';
-import { CoreError } from '../errors.ts';
 import type { FileActor, FileStore } from '../store/file-store.ts';
+import { CoreError } from '../terms/errors.ts';
 import type { AccessType, ConversationFile, FileAccess, FileCursor, NewFile } from '../terms/file.ts';
 import { type Owner, unowned } from '../terms/owner.ts';
 import { Cleaner } from './cleaner.ts';

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import type { StagedContent } from '../terms/file.ts';
 import {
   type ContentRange,

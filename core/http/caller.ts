@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { CoreError } from '../errors.ts';
 import type { FileActor } from '../store/file-store.ts';
+import { CoreError } from '../terms/errors.ts';
 import { type Owner, unowned } from '../terms/owner.ts';
 
 const serviceForm = /^[a-z0-9-]{1,63}$/;

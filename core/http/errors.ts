@@ -2,8 +2,8 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DatabaseError } from '../database/errors.ts';
-import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '../errors.ts';
 import { ModelRefusal } from '../llm/failures.ts';
+import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '../terms/errors.ts';
 
 /** The one place where errors become answers, all in OpenAI's shape. */
 export function useOpenAiErrors(app: FastifyInstance): void {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 
 /** Most keys of all objects of a JSON body together: what parsing and checking them costs stays below some 20 ms. */
 export const maxJsonKeys = 50_000;

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { ContextWindow } from '../context/context-window.ts';
-import { CoreError } from '../errors.ts';
 import type { ServedModel, ServedModels } from '../llm/served-models.ts';
+import { CoreError } from '../terms/errors.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 const modelSchema = z.looseObject({

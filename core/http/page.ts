@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 
 /** The query of every route that answers page by page. */
 export const pageQuery = {

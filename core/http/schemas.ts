@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyTypeProvider } from 'fastify';
 import * as z from 'zod';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 
 /** Lets fastify infer the types of a route from its zod schemas. */
 export interface ZodTypes extends FastifyTypeProvider {

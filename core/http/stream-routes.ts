@@ -5,7 +5,7 @@ import { liveKey } from '../chat/chat.ts';
 import { endOfStream, toEvent } from '../chat/event-stream.ts';
 import type { LiveTurns } from '../chat/live-turns.ts';
 import { sessionId } from '../chat/request.ts';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import { ownerOf, type UnownedReaders } from './caller.ts';
 import { hangUpOf, sendEventStream } from './event-stream-reply.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';

@@ -1,4 +1,4 @@
-import { CoreError, type CoreErrorCode, type OpenAiError } from '../errors.ts';
+import { CoreError, type CoreErrorCode, type OpenAiError } from '../terms/errors.ts';
 
 /** The model's own refusal (400 to 499), passed on as it is. */
 export class ModelRefusal extends Error {

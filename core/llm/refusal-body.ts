@@ -1,4 +1,4 @@
-import type { OpenAiError } from '../errors.ts';
+import type { OpenAiError } from '../terms/errors.ts';
 
 /** What the body of an error says. */
 export type RefusalBody =

@@ -1,4 +1,4 @@
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 
 const eventLimitCharacters = 8 * 1024 * 1024;
 

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, errors } from 'undici';
 import type { SocketAddress } from '../../config/address.ts';
 import type { CoreTimeouts } from '../config/core-config.ts';
-import { CoreError } from '../errors.ts';
+import { CoreError } from '../terms/errors.ts';
 import { ModelFailure, ModelRefusal } from './failures.ts';
 import { parseRefusal } from './refusal-body.ts';
 

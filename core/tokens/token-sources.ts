@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { LlmModels } from '../config/llm-models.ts';
 import type { Calibration } from '../context/calibration.ts';
-import type { ServerTokenizer } from '../llm/server-tokenizer.ts';
 import { EstimateSource } from './estimate-source.ts';
 import { RecentCounts } from './recent-counts.ts';
+import type { ServerTokenizer } from './server-tokenizer.ts';
 import { TemplateSource } from './template-source.ts';
 import type { PromptCounter, TokenSource } from './token-source.ts';
 import type { VocabularyThread } from './vocabulary-counter.ts';

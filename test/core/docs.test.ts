@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
-import { coreErrors } from '../../core/errors.ts';
+import { coreErrors } from '../../core/terms/errors.ts';
 
 const page = await readFile(new URL('../../docs/core.md', import.meta.url), 'utf8');
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { CoreError } from '../../errors.ts';
 import type { ContentRange, OpenContent } from '../../files/content-store.ts';
+import { CoreError } from '../../terms/errors.ts';
 import type { ConversationFile } from '../../terms/file.ts';
 import { parseRange } from './byte-range.ts';
 import { attachment } from './content-disposition.ts';

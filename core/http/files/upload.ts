@@ -3,8 +3,8 @@ import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { sessionId } from '../../chat/request.ts';
-import { CoreError } from '../../errors.ts';
 import type { ContentStore } from '../../files/content-store.ts';
+import { CoreError } from '../../terms/errors.ts';
 import type { NewFile } from '../../terms/file.ts';
 import { cleanFilename } from './filename.ts';
 

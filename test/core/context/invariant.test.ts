@@ -6,11 +6,11 @@ import { chatRequestSchema, toModelRequest } from '../../../core/chat/request.ts
 import { type LlmModels, loadLlmModels } from '../../../core/config/llm-models.ts';
 import { Calibration } from '../../../core/context/calibration.ts';
 import { ContextWindow } from '../../../core/context/context-window.ts';
-import { ServerTokenizer } from '../../../core/llm/server-tokenizer.ts';
 import { ModelTransport } from '../../../core/llm/transport.ts';
 import { isInstruction, type Message, sortMessages } from '../../../core/terms/message.ts';
 import { LoadedVocabulary } from '../../../core/tokens/loaded-vocabulary.ts';
 import { mediaParts } from '../../../core/tokens/prompt.ts';
+import { ServerTokenizer } from '../../../core/tokens/server-tokenizer.ts';
 import { TokenSources } from '../../../core/tokens/token-sources.ts';
 import { readVocabulary } from '../../../core/tokens/vocabularies.ts';
 import { VocabularyThread } from '../../../core/tokens/vocabulary-counter.ts';

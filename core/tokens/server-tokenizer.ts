@@ -1,7 +1,7 @@
-import type { Prompt } from '../tokens/prompt.ts';
-import { CountUnavailable, type PromptCounter, TemplateRefusal } from '../tokens/token-source.ts';
-import { ModelFailure, ModelRefusal } from './failures.ts';
-import type { ModelTransport } from './transport.ts';
+import { ModelFailure, ModelRefusal } from '../llm/failures.ts';
+import type { ModelTransport } from '../llm/transport.ts';
+import type { Prompt } from './prompt.ts';
+import { CountUnavailable, type PromptCounter, TemplateRefusal } from './token-source.ts';
 
 const answerLimitBytes = 32 * 1024 * 1024;
 /** A count that takes longer is not worth waiting for. */

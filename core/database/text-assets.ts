@@ -20,7 +20,7 @@ export async function textAssets(folder: 'core/database', extension: '.sql'): Pr
       .sort()
       .map((key) => ({ name: key.slice(folder.length + 1), text: getAsset(key, 'utf8') }));
   }
-  const directory = new URL(`../${folder}/`, import.meta.url);
+  const directory = new URL(`../../${folder}/`, import.meta.url);
   return readTextFolder(directory, extension);
 }
 
