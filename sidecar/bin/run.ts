@@ -15,7 +15,8 @@ import { StateError } from '../replay/state-error.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { ObservedStore } from '../telemetry/observed-store.ts';
 import { exit } from '../terms/exit-codes.ts';
-import { type Binary, Sidecar } from './sidecar.ts';
+import type { Binary } from './binary.ts';
+import { Sidecar } from './sidecar.ts';
 
 /**
  * Runs a sidecar binary: configuration, build, bind, drain. What the binary does with a verdict is in the function

@@ -9,22 +9,16 @@ import type { ListenPlan } from '../listen/listen-plan.ts';
 import type { KeySource } from '../reload/key-source.ts';
 import type { PolicySource } from '../reload/policy-source.ts';
 import type { State } from '../replay/state.ts';
-import type { Phase, StatusDocument } from '../telemetry/documents.ts';
+import type { StatusDocument } from '../telemetry/documents.ts';
 import { statusHops } from '../telemetry/hop-documents.ts';
 import { exposedOn } from '../telemetry/listening.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ObservedStore } from '../telemetry/observed-store.ts';
 import { mergeSnapshots, type TelemetrySnapshot } from '../telemetry/snapshot.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import type { ApplyVerdict } from '../terms/verdict.ts';
+import type { Binary } from './binary.ts';
 import { DataPath } from './data-path.ts';
 import { Thread } from './threads.ts';
-
-/** What makes one binary: the function that acts on verdicts, and the name under which operators know it. */
-export interface Binary {
-  readonly phase: Phase;
-  readonly applyVerdict: ApplyVerdict;
-}
 
 /** What a sidecar is made of; everything is loaded and the state lock is held before it is made. */
 export interface SidecarParts {

@@ -8,8 +8,8 @@ import { attachState, type SharedState } from '../replay/state.ts';
 import { openLog } from '../telemetry/log.ts';
 import type { TelemetrySnapshot } from '../telemetry/snapshot.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
+import type { Binary } from './binary.ts';
 import { DataPath } from './data-path.ts';
-import type { Binary } from './sidecar.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {

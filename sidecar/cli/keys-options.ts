@@ -7,21 +7,9 @@ import { KeyRegistry } from '../rotation/registry.ts';
 import type { Rotator } from '../rotation/rotator.ts';
 import type { StatusAccess } from '../rotation/status-reader.ts';
 import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
-import { openRegistry } from './open-registry.ts';
+import { openRegistry, type RegistryOptions } from './open-registry.ts';
 
-/** Options of every `countersign keys` command. */
-export interface RegistryOptions {
-  registry?: string;
-  redis?: string;
-  redisUser?: string;
-  redisPasswordFile?: string;
-  redisCa?: string;
-  redisCert?: string;
-  redisKey?: string;
-  sentinelUser?: string;
-  sentinelPasswordFile?: string;
-  fleet: string;
-}
+export type { RegistryOptions };
 
 /** Options of the commands that ask sidecars what they have loaded. */
 export interface StatusOptions {

@@ -7,7 +7,20 @@ import { RedisStore } from '../rotation/redis-store.ts';
 import { parseRedisUrl, type RedisAddress } from '../rotation/redis-url.ts';
 import type { RegistryStore } from '../rotation/registry-store.ts';
 import { UsageError } from '../terms/exit-codes.ts';
-import type { RegistryOptions } from './keys-options.ts';
+
+/** Options of every `countersign keys` command. */
+export interface RegistryOptions {
+  registry?: string;
+  redis?: string;
+  redisUser?: string;
+  redisPasswordFile?: string;
+  redisCa?: string;
+  redisCert?: string;
+  redisKey?: string;
+  sentinelUser?: string;
+  sentinelPasswordFile?: string;
+  fleet: string;
+}
 
 export interface OpenRegistry {
   readonly store: RegistryStore;

@@ -5,7 +5,7 @@ import { problem } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { responseTrailers } from '../http1/response-trailers.ts';
-import type { CallRecord, Failure } from '../terms/call-record.ts';
+import type { Failure } from '../terms/call-record.ts';
 import { handshakeFailures } from '../terms/handshake.ts';
 import type { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
@@ -21,48 +21,15 @@ import type {
   Trailers,
 } from './ends.ts';
 import { GuardedBody } from './guarded-body.ts';
-import type { Role } from './role.ts';
+import type { Call, CallFacts, Prepared, Role, Sending } from './role.ts';
 import { SentBody } from './sent-body.ts';
 import { Tunnel } from './tunnel.ts';
-
-/** What inbound and outbound find out about a call: the part of its record that is theirs. */
-export type CallFacts = {
-  -readonly [Fact in
-    | 'caller'
-    | 'callee'
-    | 'claimed'
-    | 'kid'
-    | 'skewSeconds'
-    | 'hop'
-    | 'verdict']: CallRecord[Fact];
-};
-
-/** A request to one destination that may be sent. */
-export interface Prepared {
-  readonly permit: Permit;
-  readonly request: RequestToSend;
-  /** The body: at hand as a whole, or passed on as it comes. */
-  readonly body: Buffer | GuardedBody | SentBody | undefined;
-  /** Whether it may share a connection with other requests: the destination decides. */
-  readonly shareable: boolean;
-  /** Inside TLS with the pair key. */
-  readonly sealed: boolean;
-}
-
-/** A request to send, and where to. */
-export interface Sending {
-  readonly destinations: readonly Destination[];
-  /** What is sent, or what makes it for the destination that is chosen, or says why nothing may be sent to it. */
-  readonly prepared: Prepared | ((destination: Destination) => Prepared | Refusal);
-  /** Its body is passed on as it comes. */
-  readonly isStreamed: boolean;
-}
 
 /** A tunnel's call is over for the record, but its ends are not. */
 type Phase = 'waiting' | 'responding' | Tunnel | 'over';
 
 /** One request and its response, between the end that it came in on and the end that it went out on. */
-export class Exchange implements CallerEvents, CalleeEvents {
+export class Exchange implements Call, CallerEvents, CalleeEvents {
   readonly callerEnd: CallerEnd;
   readonly requestId: string;
   readonly method: string;

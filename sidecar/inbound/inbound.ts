@@ -1,8 +1,8 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
-import { type CallFacts, Exchange } from '../exchange/exchange.ts';
+import { Exchange } from '../exchange/exchange.ts';
 import { type BodyGuard, GuardedBody } from '../exchange/guarded-body.ts';
-import type { Role } from '../exchange/role.ts';
+import type { Call, CallFacts, Role } from '../exchange/role.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { denialField } from '../http1/problem.ts';
@@ -60,7 +60,7 @@ export class Inbound implements RequestHandler, Role {
   draining = false;
   readonly #given: InboundDependencies;
   readonly #app: readonly Destination[];
-  readonly #tunnels = new Set<Exchange>();
+  readonly #tunnels = new Set<Call>();
 
   constructor(dependencies: InboundDependencies) {
     const { limits, timeouts } = dependencies.config;
@@ -130,14 +130,14 @@ export class Inbound implements RequestHandler, Role {
     return !head.hasBody || (head.body === 'length' && head.contentLength <= body_buffer && !head.expects);
   }
 
-  #forward(exchange: Exchange, head: RequestHead, { proof }: Decision, permit: Permit, body?: Buffer): void {
+  #forward(exchange: Call, head: RequestHead, { proof }: Decision, permit: Permit, body?: Buffer): void {
     const length = body?.length ?? (head.body === 'length' ? 0 : undefined);
     const framing: AppFraming = length === undefined ? { framing: 'none' } : { framing: 'length', length };
     this.#send(exchange, head, proof, permit, framing, body);
   }
 
   #send(
-    exchange: Exchange,
+    exchange: Call,
     head: RequestHead,
     proof: Proven | undefined,
     permit: Permit,
@@ -152,7 +152,7 @@ export class Inbound implements RequestHandler, Role {
   }
 
   /** A short body is proven before the app sees anything of the call. */
-  #forwardProven(exchange: Exchange, received: RequestHead, decision: Decision, digest: string): void {
+  #forwardProven(exchange: Call, received: RequestHead, decision: Decision, digest: string): void {
     exchange.callerEnd.collect(received, (head, body) => {
       const denial = checkDigest(digest, body);
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
@@ -164,7 +164,7 @@ export class Inbound implements RequestHandler, Role {
   }
 
   /** The decision on a call whose body is not the one that was signed: a public route stays open to it. */
-  #withoutProof(exchange: Exchange, { verdict, proof, open }: Decision, denial: Denial): Decision {
+  #withoutProof(exchange: Call, { verdict, proof, open }: Decision, denial: Denial): Decision {
     // What was denied before is denied for its first reason.
     if (!verdict.allowed) return { verdict, proof: undefined, open };
     const claim = proof === undefined ? undefined : { claimed: proof.caller, kid: proof.kid };
@@ -177,7 +177,7 @@ export class Inbound implements RequestHandler, Role {
     return { verdict: final, proof: undefined, open };
   }
 
-  #stream(exchange: Exchange, head: RequestHead, decision: Decision, permit: Permit): void {
+  #stream(exchange: Call, head: RequestHead, decision: Decision, permit: Permit): void {
     const { proof, open } = decision;
     if (proof?.inTls === true) {
       // Every byte is proven as it comes.
@@ -214,7 +214,7 @@ export class Inbound implements RequestHandler, Role {
   }
 
   /** The end of a streamed body is not what was signed; whether it is passed on is the binary's disposition. */
-  #bodyDenied(exchange: Exchange, decision: Decision, denial: Denial): Refusal | undefined {
+  #bodyDenied(exchange: Call, decision: Decision, denial: Denial): Refusal | undefined {
     const { verdict } = this.#withoutProof(exchange, decision, denial);
     const permit = Permit.ask(this.#given.applyVerdict, verdict);
     return permit instanceof Permit ? undefined : permit;
@@ -227,7 +227,7 @@ export class Inbound implements RequestHandler, Role {
     return requestId;
   }
 
-  mayResend(exchange: Exchange, reused: boolean): boolean {
+  mayResend(exchange: Call, reused: boolean): boolean {
     return reused && idempotent.has(exchange.method);
   }
 
@@ -241,10 +241,10 @@ export class Inbound implements RequestHandler, Role {
     throw new Error('a request to the app was displaced');
   }
 
-  onResponse(_exchange: Exchange, _head: ResponseHead): undefined {}
+  onResponse(_exchange: Call, _head: ResponseHead): undefined {}
 
   /** The mark of a call that was denied and is forwarded: only the caller's sidecar knows what it had signed. */
-  addResponseFields({ facts: { verdict } }: Exchange, fields: FieldSection): void {
+  addResponseFields({ facts: { verdict } }: Call, fields: FieldSection): void {
     if ('refused' in verdict || verdict.allowed) return;
     fields.add(denialField, verdict.denial.reason);
   }
@@ -255,7 +255,7 @@ export class Inbound implements RequestHandler, Role {
     return key === undefined || key.notAfterMs <= Date.now() ? undefined : key;
   }
 
-  onTunnel(exchange: Exchange): void {
+  onTunnel(exchange: Call): void {
     this.#tunnels.add(exchange);
   }
 
@@ -273,7 +273,7 @@ export class Inbound implements RequestHandler, Role {
     this.#given.rules = rules;
   }
 
-  onTunnelEnd(exchange: Exchange): void {
+  onTunnelEnd(exchange: Call): void {
     this.#tunnels.delete(exchange);
   }
 

@@ -1,8 +1,8 @@
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
-import { Exchange, type Prepared } from '../exchange/exchange.ts';
+import { Exchange } from '../exchange/exchange.ts';
 import { GuardedBody } from '../exchange/guarded-body.ts';
-import type { Role } from '../exchange/role.ts';
+import type { Call, Prepared, Role } from '../exchange/role.ts';
 import { SentBody } from '../exchange/sent-body.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { reparsed } from '../http1/head-parser.ts';
@@ -49,7 +49,7 @@ export class Outbound implements RequestHandler, Role {
   readonly responseDrop = dropTable(...responseHopFields, ...serviceAnswerFields);
   draining = false;
   readonly #given: OutboundDependencies;
-  readonly #tunnels = new Set<Exchange>();
+  readonly #tunnels = new Set<Call>();
 
   constructor(dependencies: OutboundDependencies) {
     const { limits, timeouts } = dependencies.config;
@@ -83,7 +83,7 @@ export class Outbound implements RequestHandler, Role {
    * Sends a call: inside TLS, its body as it comes. Where a host does not prove the pair key, the binary's function says
    * whether the call goes there in the clear, with a digest.
    */
-  #dispatch(exchange: Exchange, head: RequestHead, callee: Callee): void {
+  #dispatch(exchange: Call, head: RequestHead, callee: Callee): void {
     const { body_buffer } = this.#given.config.limits;
     if (!head.hasBody) this.#send(exchange, head, callee, undefined, head.isSafe);
     else if (
@@ -106,7 +106,7 @@ export class Outbound implements RequestHandler, Role {
 
   /** A call whose body is at hand. */
   #send(
-    exchange: Exchange,
+    exchange: Call,
     head: RequestHead,
     callee: Callee,
     body: Buffer | undefined,
@@ -131,7 +131,7 @@ export class Outbound implements RequestHandler, Role {
   }
 
   /** A call whose body is passed on as it comes: inside TLS as it is, in the clear with its digest signed behind it. */
-  #stream(exchange: Exchange, head: RequestHead, callee: Callee): void {
+  #stream(exchange: Call, head: RequestHead, callee: Callee): void {
     const { hosts: destinations } = callee;
     const kept = destinations.length === 1 ? head : head.keep();
     const length = head.body === 'length' ? head.contentLength : undefined;
@@ -153,11 +153,7 @@ export class Outbound implements RequestHandler, Role {
   }
 
   /** How a call goes to a host, or why it does not go there. */
-  #way(
-    { facts }: Exchange,
-    callee: Callee,
-    host: Destination,
-  ): Pick<Prepared, 'permit' | 'sealed'> | Refusal {
+  #way({ facts }: Call, callee: Callee, host: Destination): Pick<Prepared, 'permit' | 'sealed'> | Refusal {
     const { unproven } = host;
     const sealed = unproven === undefined;
     const verdict: Verdict = sealed ? allowed : peerUnproven(callee, host, unproven);
@@ -168,7 +164,7 @@ export class Outbound implements RequestHandler, Role {
   }
 
   /** A host did not prove itself, and nothing was sent: the call is prepared again, now that this is known. */
-  prepareAgain(exchange: Exchange, { request, body }: Prepared): void {
+  prepareAgain(exchange: Call, { request, body }: Prepared): void {
     const callee = this.#given.callees.find(exchange.facts.callee);
     if (callee === undefined) {
       exchange.refuse(this.#unknownCallee(exchange.facts.callee));
@@ -183,13 +179,13 @@ export class Outbound implements RequestHandler, Role {
   }
 
   /** Signs a safe request again that shared a connection, and sends it on one of its own. */
-  sendAgain(exchange: Exchange, sent: RequestToSend): void {
+  sendAgain(exchange: Call, sent: RequestToSend): void {
     const callee = this.#given.callees.find(exchange.facts.callee);
     if (callee === undefined) exchange.refuse(this.#unknownCallee(exchange.facts.callee));
     else this.#send(exchange, reparsed(requestText(sent)), callee, undefined, false);
   }
 
-  #compose(exchange: Exchange, head: RequestHead, body: OutgoingBody, callee: Callee, host: Destination) {
+  #compose(exchange: Call, head: RequestHead, body: OutgoingBody, callee: Callee, host: Destination) {
     const { config, keyring } = this.#given;
     const keys = keyring.outbound.get(callee.name);
     const pair = keys?.keys.get(host.address);
@@ -211,7 +207,7 @@ export class Outbound implements RequestHandler, Role {
     return true;
   }
 
-  onResponse(exchange: Exchange, head: ResponseHead): Refusal | undefined {
+  onResponse(exchange: Call, head: ResponseHead): Refusal | undefined {
     const reason = reasonIn(head, fieldId['x-service-refusal']);
     if (reason === undefined) {
       // Denied and forwarded: for the app an answer like any other.
@@ -237,7 +233,7 @@ export class Outbound implements RequestHandler, Role {
   }
 
   /** What was signed of a call that the callee's sidecar denied, for `countersign why`. */
-  #keepSigned({ sent, requestId, method, path, facts }: Exchange, reason: DenialReason): void {
+  #keepSigned({ sent, requestId, method, path, facts }: Call, reason: DenialReason): void {
     const components = sent === undefined ? undefined : signedComponents(sent);
     if (components === undefined) return;
     const { callee, kid } = facts;
@@ -248,7 +244,7 @@ export class Outbound implements RequestHandler, Role {
   /** None: the app gets the callee's answer. */
   addResponseFields(): void {}
 
-  onTunnel(exchange: Exchange): void {
+  onTunnel(exchange: Call): void {
     this.#tunnels.add(exchange);
   }
 
@@ -259,7 +255,7 @@ export class Outbound implements RequestHandler, Role {
     for (const tunnel of this.#tunnels) if (!keyring.outbound.has(tunnel.facts.callee)) tunnel.abort();
   }
 
-  onTunnelEnd(exchange: Exchange): void {
+  onTunnelEnd(exchange: Call): void {
     this.#tunnels.delete(exchange);
   }
 

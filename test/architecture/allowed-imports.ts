@@ -1,0 +1,189 @@
+/** What the files of one folder may import beside each other, types included. */
+export interface Allowed {
+  /** Folders of the project. They come earlier in the table: nothing imports up. */
+  readonly folders: readonly string[];
+  /** Modules of Node and packages; undefined where any may be imported. */
+  readonly packages?: readonly string[];
+}
+
+/**
+ * Every folder of the product with what it may import, from the bottom to the top. `connections/` and what lies under it
+ * is the data path: it waits for nothing but sockets and pure computation.
+ */
+export const allowedImports: Readonly<Record<string, Allowed>> = {
+  config: { folders: [] },
+
+  'sidecar/terms': { folders: [], packages: ['zod'] },
+  'sidecar/files': { folders: [], packages: ['node:crypto', 'node:fs/promises', 'node:path'] },
+  'sidecar/signature': { folders: ['sidecar/terms'], packages: ['node:crypto'] },
+  'sidecar/policy': { folders: ['sidecar/terms', 'sidecar/signature'], packages: ['node:buffer'] },
+  'sidecar/http1': {
+    folders: ['sidecar/terms', 'sidecar/signature'],
+    packages: ['node:crypto', 'undici/lib/llhttp/llhttp_simd-wasm.js'],
+  },
+  'sidecar/exchange': { folders: ['sidecar/terms', 'sidecar/http1'], packages: ['node:perf_hooks'] },
+  'sidecar/keyring': {
+    folders: ['config', 'sidecar/terms', 'sidecar/files', 'sidecar/signature'],
+    packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'zod'],
+  },
+  'sidecar/connections': {
+    folders: ['sidecar/terms', 'sidecar/http1', 'sidecar/exchange', 'sidecar/keyring'],
+    packages: ['node:crypto', 'node:net', 'node:tls'],
+  },
+  'sidecar/config': { folders: ['config', 'sidecar/terms', 'sidecar/policy'] },
+  'sidecar/listen': { folders: ['config', 'sidecar/config'] },
+  'sidecar/replay': { folders: ['sidecar/files', 'sidecar/signature'] },
+  'sidecar/telemetry': {
+    folders: ['sidecar/terms', 'sidecar/files', 'sidecar/policy', 'sidecar/keyring'],
+  },
+  'sidecar/inbound': {
+    folders: [
+      'sidecar/terms',
+      'sidecar/signature',
+      'sidecar/policy',
+      'sidecar/http1',
+      'sidecar/exchange',
+      'sidecar/keyring',
+      'sidecar/config',
+      'sidecar/telemetry',
+    ],
+    packages: [],
+  },
+  'sidecar/outbound': {
+    folders: [
+      'sidecar/terms',
+      'sidecar/signature',
+      'sidecar/http1',
+      'sidecar/exchange',
+      'sidecar/keyring',
+      'sidecar/config',
+      'sidecar/telemetry',
+    ],
+    packages: ['node:crypto'],
+  },
+  'sidecar/reload': {
+    folders: ['config', 'sidecar/config', 'sidecar/keyring', 'sidecar/policy', 'sidecar/listen'],
+  },
+  'sidecar/admin': { folders: ['config', 'sidecar/listen', 'sidecar/telemetry'] },
+  'sidecar/matrix-tools': { folders: ['config', 'sidecar/config', 'sidecar/policy'] },
+  'sidecar/fleet-reader': { folders: ['sidecar/terms', 'sidecar/telemetry'] },
+  'sidecar/rotation': {
+    folders: [
+      'config',
+      'sidecar/terms',
+      'sidecar/signature',
+      'sidecar/config',
+      'sidecar/keyring',
+      'sidecar/fleet-reader',
+    ],
+  },
+  'sidecar/readiness': {
+    folders: ['config', 'sidecar/terms', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'],
+  },
+  'sidecar/guard': {
+    folders: [
+      'config',
+      'sidecar/terms',
+      'sidecar/files',
+      'sidecar/policy',
+      'sidecar/telemetry',
+      'sidecar/fleet-reader',
+    ],
+  },
+
+  // The core is an app behind the sidecar and knows nothing of it.
+  'core/terms': { folders: [], packages: ['zod'] },
+  'core/config': { folders: ['config', 'core/terms'] },
+  'core/event-loop': { folders: ['config'] },
+  'core/context': { folders: ['core/config'], packages: ['prom-client'] },
+  'core/llm': { folders: ['config', 'core/terms', 'core/config'] },
+  'core/redis': { folders: ['core/config'] },
+  'core/tokens': { folders: ['config', 'core/terms', 'core/config', 'core/context', 'core/llm'] },
+  'core/database': { folders: ['config', 'core/terms'] },
+  'core/store': { folders: ['core/terms', 'core/redis', 'core/tokens', 'core/database'] },
+  'core/membership': { folders: ['core/store'] },
+  'core/files': { folders: ['core/terms', 'core/store'] },
+  'core/chat': {
+    folders: [
+      'core/terms',
+      'core/context',
+      'core/llm',
+      'core/tokens',
+      'core/database',
+      'core/store',
+      'core/membership',
+    ],
+  },
+  'core/http': {
+    folders: [
+      'core/terms',
+      'core/config',
+      'core/context',
+      'core/llm',
+      'core/database',
+      'core/store',
+      'core/files',
+      'core/chat',
+    ],
+  },
+  core: {
+    folders: [
+      'config',
+      'core/config',
+      'core/event-loop',
+      'core/context',
+      'core/llm',
+      'core/redis',
+      'core/tokens',
+      'core/database',
+      'core/store',
+      'core/membership',
+      'core/files',
+      'core/chat',
+      'core/http',
+    ],
+  },
+
+  'sidecar/cli': {
+    folders: [
+      'config',
+      'core/config',
+      'sidecar/terms',
+      'sidecar/files',
+      'sidecar/signature',
+      'sidecar/policy',
+      'sidecar/keyring',
+      'sidecar/config',
+      'sidecar/telemetry',
+      'sidecar/reload',
+      'sidecar/rotation',
+      'sidecar/matrix-tools',
+      'sidecar/fleet-reader',
+      'sidecar/readiness',
+      'sidecar/guard',
+    ],
+  },
+  'sidecar/bin': {
+    folders: [
+      'config',
+      'sidecar/terms',
+      'sidecar/policy',
+      'sidecar/http1',
+      'sidecar/keyring',
+      'sidecar/connections',
+      'sidecar/config',
+      'sidecar/listen',
+      'sidecar/replay',
+      'sidecar/telemetry',
+      'sidecar/inbound',
+      'sidecar/outbound',
+      'sidecar/reload',
+      'sidecar/admin',
+      'sidecar/cli',
+    ],
+  },
+  tools: { folders: ['core/config', 'sidecar/config', 'sidecar/replay', 'sidecar/guard', 'sidecar/cli'] },
+  'sidecar/local': {
+    folders: ['config', 'tools', 'sidecar/files', 'sidecar/config', 'sidecar/telemetry'],
+  },
+};
