@@ -3,6 +3,7 @@ import { ConfigError } from '../../config/load.ts';
 import pkg from '../../package.json' with { type: 'json' };
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
+import { callCommand } from './call.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
 import { guardCommand } from './guard.ts';
@@ -27,6 +28,7 @@ export function program(): Command {
     );
   // One a line: they come and go one by one.
   const commands = [
+    callCommand,
     checkCommand,
     completionCommand,
     guardCommand,

@@ -75,12 +75,8 @@ export interface Call {
 export function signedHeaders(keyring: Keyring, call: Call, nowMs: number): (readonly [string, string])[] {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(call.method))
     throw new UsageError(`method: found ${JSON.stringify(call.method)}, expected one such as GET`);
-  const parts = /^http:\/\/([^/?#@]+)([^?#]*)(\?[^#]*)?(?:#.*)?$/i.exec(call.url);
-  if (parts === null || !/^[\x21-\x7e]*$/.test(call.url))
-    throw new UsageError(
-      `url: found ${JSON.stringify(call.url)}, expected http://SERVICE/PATH or http://HOST:PORT/PATH, percent-encoded as it is sent`,
-    );
-  const { callee, kid, key } = choose(keyring, parts[1] as string, call);
+  const { authority, target } = urlParts(call.url);
+  const { callee, kid, key } = chooseCallee(keyring, authority, call);
   const given = (call.header ?? []).map(headerLine);
   const body = call.body ?? new Uint8Array();
   // curl sends a type of its own with every body unless it is told one.
@@ -92,7 +88,6 @@ export function signedHeaders(keyring: Keyring, call: Call, nowMs: number): (rea
     ...(typed ? [] : ([['Content-Type', 'application/octet-stream']] as const)),
     ...(body.length > 0 ? ([['Content-Digest', contentDigest(body)]] as const) : []),
   ];
-  const target = `${parts[2] || '/'}${parts[3] ?? ''}`;
   const message = new PlainRequest(call.method, target, [...sent, ['Content-Length', String(body.length)]]);
   const { signatureInput, signature } = signRequest(message, requiredComponents(message, 'digest'), key, {
     kid,
@@ -106,12 +101,22 @@ export function signedHeaders(keyring: Keyring, call: Call, nowMs: number): (rea
   ];
 }
 
-/** Which service at which host is called, and the key for that. */
-function choose(
+/** Authority and request target of a URL, as they are sent. @throws {UsageError} */
+export function urlParts(url: string): { authority: string; target: string } {
+  const parts = /^http:\/\/([^/?#@]+)([^?#]*)(\?[^#]*)?(?:#.*)?$/i.exec(url);
+  if (parts === null || !/^[\x21-\x7e]*$/.test(url))
+    throw new UsageError(
+      `url: found ${JSON.stringify(url)}, expected http://SERVICE/PATH or http://HOST:PORT/PATH, percent-encoded as it is sent`,
+    );
+  return { authority: parts[1] as string, target: `${parts[2] || '/'}${parts[3] ?? ''}` };
+}
+
+/** Which service at which host is called, and the key for that. @throws {UsageError} */
+export function chooseCallee(
   keyring: Keyring,
   authority: string,
-  call: Call,
-): { callee: string; kid: string; key: PairKey } {
+  call: Pick<Call, 'callee' | 'host'>,
+): { callee: string; host: string; kid: string; key: PairKey } {
   const named = authority
     .replace(/:\d*$/, '')
     .toLowerCase()
@@ -128,11 +133,11 @@ function choose(
   const hosts = [...outbound.keys.keys()];
   const host = call.host ?? (outbound.keys.has(named) ? named : hosts.length === 1 ? hosts[0] : undefined);
   const key = host === undefined ? undefined : outbound.keys.get(host);
-  if (key === undefined)
+  if (host === undefined || key === undefined)
     throw new UsageError(
       `${host === undefined ? `url: ${callee} has several hosts, expected --host with one of` : `--host: found ${host}, expected one of`} ${hosts.join(', ')}`,
     );
-  return { callee, kid: outbound.kid, key };
+  return { callee, host, kid: outbound.kid, key };
 }
 
 const ours =
@@ -148,7 +153,7 @@ function headerLine(line: string): readonly [string, string] {
   return [name, value];
 }
 
-async function readBody(file: string): Promise<Uint8Array> {
+export async function readBody(file: string): Promise<Uint8Array> {
   if (file === '-') return buffer(process.stdin);
   try {
     return await readFile(file);

@@ -1,7 +1,8 @@
 import type { SealingKey } from '../keyring/keyring.ts';
 import { pskIdentity } from '../keyring/psk-identity.ts';
 import { HandshakeError, handshakeError } from './handshake.ts';
-import { hopProtocol, SealedSocket } from './sealed-socket.ts';
+import { unproven } from './hop-tls.ts';
+import { SealedSocket } from './sealed-socket.ts';
 import type { OwnedSocket, SocketOwner } from './socket.ts';
 
 /**
@@ -70,15 +71,4 @@ function onSecure(this: SealedSocket): void {
   this.internals._releaseControl();
   owned.owner = (owned.owner as Handshake).owner;
   owned.owner.onConnected();
-}
-
-/** Why the peer of a completed handshake is not proven; undefined when it is. */
-function unproven(socket: SealedSocket): HandshakeError | undefined {
-  if (socket.getPeerX509Certificate() !== undefined || !socket.isSessionReused())
-    return new HandshakeError('certificate');
-  const protocol = socket.getProtocol();
-  if (protocol !== 'TLSv1.3') return new HandshakeError('incompatible', protocol ?? undefined);
-  if (socket.alpnProtocol !== hopProtocol)
-    return new HandshakeError('incompatible', `ALPN ${socket.alpnProtocol || 'none'}`);
-  return undefined;
 }

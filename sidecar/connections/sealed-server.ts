@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { kidOfPskIdentity } from '../keyring/psk-identity.ts';
 import type { Peer } from '../terms/handshake.ts';
 import { HandshakeError, handshakeError } from './handshake.ts';
-import { hopProtocol, SealedSocket } from './sealed-socket.ts';
+import { hopProtocol } from './hop-tls.ts';
+import { SealedSocket } from './sealed-socket.ts';
 import type { OwnedSocket, SocketOwner } from './socket.ts';
 
 /** A peer that may prove itself, and how. */

@@ -1,6 +1,6 @@
-import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createSecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
+import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import { hopContext, hopProtocol } from './hop-tls.ts';
 import { type OwnedSocket, onread, own, type SocketOwner } from './socket.ts';
 
 /** What node:tls has and does not declare; a test pins it. */
@@ -24,23 +24,6 @@ interface Options extends TLSSocketOptions {
   readonly allowHalfOpen?: boolean;
   readonly pskCallback?: unknown;
 }
-
-/** ALPN of the hop between two sidecars. */
-export const hopProtocol = 'http/1.1';
-
-/**
- * What both ends speak, and nothing else: TLS 1.3, one cipher suite, one group. Without SSL_OP_ALLOW_NO_DHE_KEX a
- * pre-shared key is used with a key exchange only (psk_dhe_ke, RFC 8446 §4.2.9); early data is off unless asked for.
- */
-const secureContext = createSecureContext({
-  minVersion: 'TLSv1.3',
-  maxVersion: 'TLSv1.3',
-  ciphers: 'TLS_AES_128_GCM_SHA256',
-  ecdhCurve: 'X25519',
-  secureOptions: constants.SSL_OP_NO_TICKET,
-  // No authority is trusted: a certificate proves nothing here.
-  ca: [],
-});
 
 /** TLS records hold 16 KiB at most. */
 const recordShift = 14;
@@ -66,7 +49,7 @@ export class SealedSocket extends TLSSocket {
       undefined as unknown as Socket,
       {
         ...options,
-        secureContext,
+        secureContext: hopContext,
         ALPNProtocols: [hopProtocol],
         allowHalfOpen: true,
         onread: sealedRead,
