@@ -90,6 +90,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/fleet-reader',
     ],
   },
+  'sidecar/swap': { folders: ['sidecar/terms', 'sidecar/replay', 'sidecar/telemetry'] },
 
   // The core is an app behind the sidecar and knows nothing of it.
   'core/terms': { folders: [], packages: ['zod'] },
@@ -161,6 +162,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/fleet-reader',
       'sidecar/readiness',
       'sidecar/guard',
+      'sidecar/swap',
     ],
   },
   'sidecar/bin': {
