@@ -80,6 +80,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   'sidecar/readiness': {
     folders: ['config', 'sidecar/terms', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'],
   },
+  'sidecar/hop-client': {
+    folders: ['sidecar/keyring', 'sidecar/connections'],
+    packages: ['node:http', 'node:tls'],
+  },
   'sidecar/guard': {
     folders: [
       'config',
@@ -161,6 +165,8 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/matrix-tools',
       'sidecar/fleet-reader',
       'sidecar/readiness',
+      'sidecar/hop-client',
+      'sidecar/swap',
       'sidecar/guard',
       'sidecar/swap',
     ],
