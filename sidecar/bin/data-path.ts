@@ -75,6 +75,7 @@ export class DataPath {
           applyVerdict,
           keyring,
           rules: policy.matrix.of(config.service),
+          coveredFields: policy.fleet.coveredFields,
         }),
         connections: new Set(),
         onClosed: ({ peer }) => {
@@ -183,7 +184,7 @@ export class DataPath {
   takeUpPolicy({ fleet, matrix }: Policy): void {
     this.telemetry.setPeers(fleet.services.keys());
     this.#callees.replace(fleet);
-    this.#inbound?.handler.onRules(matrix.of(this.#config.service));
+    this.#inbound?.handler.onPolicy(matrix.of(this.#config.service), fleet.coveredFields);
   }
 
   /** Accepts no more; connections close behind their present request. */

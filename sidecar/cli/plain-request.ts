@@ -51,4 +51,8 @@ export class PlainRequest implements SignableRequest {
     const lines = this.#trailers.filter(([each]) => each === name).map(([, value]) => value);
     return lines.length === 0 ? undefined : lines.join(', ');
   }
+
+  trailerNames(): readonly string[] {
+    return [...new Set(this.#trailers.map(([name]) => name))];
+  }
 }

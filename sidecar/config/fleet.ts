@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { hostAddress, port, serviceName } from '../../config/units.ts';
-import { requestHopFields, serviceFields } from '../terms/field-names.ts';
+import { fieldNames, foldedName, isIdentityName } from '../terms/field-names.ts';
 
 const service = z
   .strictObject({
@@ -26,14 +26,14 @@ const service = z
     });
   });
 
-/** Fields that a sidecar writes or drops itself: covering them again says nothing. */
-const ownFields = new Set<string>([...requestHopFields, ...serviceFields, 'host', 'content-digest']);
+/** Every field that the data path knows is about framing or connection, written by a sidecar, or covered already. */
+const ownFields = new Set<string>(fieldNames);
 const fieldText = 'a field name in lower case, such as x-user-id';
 
 const coveredField = z
   .string({ error: fieldText })
   .regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/, { error: fieldText })
-  .refine((name) => !ownFields.has(name), {
+  .refine((name) => !ownFields.has(foldedName(name)) && !isIdentityName(foldedName(name)), {
     error: 'a field that the sidecars pass on unchanged: others are covered already, or end at the sidecar',
   })
   .meta({ kind: 'field name' });
@@ -45,7 +45,7 @@ export const fleetSchema = z
     covered_fields: z
       .array(coveredField)
       .max(32, { error: 'at most 32 fields' })
-      .refine((names) => new Set(names).size === names.length, { error: 'each field once' })
+      .refine((names) => new Set(names.map(foldedName)).size === names.length, { error: 'each field once' })
       .default([])
       .describe('Fields that every signature must cover when they are present.'),
     operators: z

@@ -1,16 +1,14 @@
 import { ChunkedDecoder, ChunkedError, type OnPiece } from '../http1/chunked-decoder.ts';
 import type { BodyKind } from '../http1/request-head.ts';
+import type { Trailers } from '../http1/trailer-fields.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { ReadBuffer } from './read-buffer.ts';
-
-/** The trailer section, lower-case name to combined value; undefined when there was none. */
-type Trailers = ReadonlyMap<string, string> | undefined;
 
 /** One body as it arrives: finds its end and gives its pieces on. */
 export class RequestBody {
   readonly #onPiece: OnPiece;
   /** To be called by whoever uses the body, once it has `ended`. */
-  readonly onEnd: (trailers: Trailers) => void;
+  readonly onEnd: (trailers: Trailers | undefined) => void;
   readonly #decoder: ChunkedDecoder | undefined;
   #remaining: number;
 
@@ -22,7 +20,7 @@ export class RequestBody {
     framing: { readonly body: BodyKind; readonly contentLength: number },
     trailerLimit: number,
     onPiece: OnPiece,
-    onEnd: (trailers: Trailers) => void,
+    onEnd: (trailers: Trailers | undefined) => void,
   ) {
     this.#onPiece = onPiece;
     this.onEnd = onEnd;
@@ -57,7 +55,7 @@ export class RequestBody {
     return this.#decoder === undefined ? this.#remaining === 0 : this.#decoder.ended;
   }
 
-  get trailers(): Trailers {
+  get trailers(): Trailers | undefined {
     return this.#decoder?.trailers;
   }
 }

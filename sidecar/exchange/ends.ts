@@ -3,6 +3,7 @@ import type { RequestToSend, ResponseToSend } from '../http1/outgoing-message.ts
 import type { Problem } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { Trailers } from '../http1/trailer-fields.ts';
 import type { HandshakeFailure, Hop, Peer } from '../terms/handshake.ts';
 import type { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
@@ -22,9 +23,6 @@ export interface WriteProgress {
   readonly bytesWritten: number;
   readonly destroyed: boolean;
 }
-
-/** Fields of a trailer section, lower-case name to combined value; undefined when there is none. */
-export type Trailers = ReadonlyMap<string, string> | undefined;
 
 /** Where one request comes from, and its response goes to. */
 export interface CallerEnd {
@@ -106,7 +104,7 @@ export interface CallerEvents {
   /** Of what the callee's end was given; undefined while there is none. */
   readonly requestProgress: WriteProgress | undefined;
   onRequestPiece(buffer: Buffer, start: number, end: number): void;
-  onRequestEnd(trailers: Trailers): void;
+  onRequestEnd(trailers: Trailers | undefined): void;
   /** The body cannot be completed. */
   onRequestBroken(refusal: Refusal): void;
   /** The response to this request is the next one to leave. */
@@ -230,7 +228,7 @@ export interface CalleeEvents {
   /** The head of the response, and its body if `whole`: `start` to `end` of `buffer`. */
   onResponse(head: ResponseHead, whole: boolean, buffer: Buffer, start: number, end: number): void;
   onResponsePiece(buffer: Buffer, start: number, end: number): void;
-  onResponseEnd(trailers: Trailers): void;
+  onResponseEnd(trailers: Trailers | undefined): void;
   /** Nothing happens at this end any more. @returns milliseconds that the exchange took */
   onResponseComplete(): number;
   /** Nothing happens at this end any more. */

@@ -4,7 +4,7 @@ import type { RequestToSend } from '../http1/outgoing-message.ts';
 import { problem } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { responseTrailers } from '../http1/response-trailers.ts';
+import { responseTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import type { Failure } from '../terms/call-record.ts';
 import { handshakeFailures } from '../terms/handshake.ts';
 import type { Permit } from '../terms/permit.ts';
@@ -18,7 +18,6 @@ import type {
   Destination,
   HowToSend,
   Loss,
-  Trailers,
 } from './ends.ts';
 import { GuardedBody } from './guarded-body.ts';
 import type { Call, CallFacts, Prepared, Role, Sending } from './role.ts';
@@ -163,7 +162,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     else if (typeof more === 'object') this.onRequestBroken(more);
   }
 
-  onRequestEnd(trailers: Trailers): void {
+  onRequestEnd(trailers: Trailers | undefined): void {
     const callee = this.#calleeEnd;
     if (callee === undefined) return;
     const refusal = this.#streamed?.end(callee, trailers);
@@ -251,7 +250,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     if (!this.callerEnd.write(buffer, start, end)) this.#calleeEnd?.block();
   }
 
-  onResponseEnd(trailers: Trailers): void {
+  onResponseEnd(trailers: Trailers | undefined): void {
     this.callerEnd.end(trailers && responseTrailers(trailers, this.#responseHopByHop));
   }
 

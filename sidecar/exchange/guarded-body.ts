@@ -1,12 +1,13 @@
 import type { FieldSection } from '../http1/field-section.ts';
+import type { Trailers } from '../http1/trailer-fields.ts';
 import type { Refusal } from '../terms/refusal.ts';
-import type { CalleeEnd, Trailers } from './ends.ts';
+import type { CalleeEnd } from './ends.ts';
 
 /** What happens to a streamed body on its way, and at its end. */
 export interface BodyGuard {
   update(piece: Buffer): void;
   /** The body is complete: the trailer section to send behind it, if any, or why it must not be completed. */
-  finish(trailers: Trailers): FieldSection | Refusal | undefined;
+  finish(trailers: Trailers | undefined): FieldSection | Refusal | undefined;
 }
 
 /** A request body that is passed on as it comes; its last byte goes once its guard has seen all of it. */
@@ -38,7 +39,7 @@ export class GuardedBody {
   }
 
   /** The body is complete: shows its end, unless there is something wrong with it. */
-  end(callee: CalleeEnd, trailers: Trailers): Refusal | undefined {
+  end(callee: CalleeEnd, trailers: Trailers | undefined): Refusal | undefined {
     if (this.#remaining !== undefined && this.#remaining !== 0) return mismatch('shorter');
     const finished = this.#guard.finish(trailers);
     if (finished !== undefined && 'reason' in finished) return finished;

@@ -1,6 +1,7 @@
 import type { FieldSection } from '../http1/field-section.ts';
+import { requestTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import type { Refusal } from '../terms/refusal.ts';
-import type { CalleeEnd, Trailers } from './ends.ts';
+import type { CalleeEnd } from './ends.ts';
 
 /**
  * A request body that is passed on as it comes, in the framing and with the trailers that it came with: TLS protects
@@ -8,17 +9,14 @@ import type { CalleeEnd, Trailers } from './ends.ts';
  */
 export class SentBody {
   readonly #limitBytes: number;
-  /** Which trailer fields are passed on. */
-  readonly #filter: (trailers: Trailers) => FieldSection | undefined;
   /** Undefined once it is longer than the limit, or not needed any more. */
   #copy: Buffer[] | undefined = [];
   #copiedBytes = 0;
   /** What was sent behind its last byte; undefined while it has not ended. */
   #end: { readonly trailers: FieldSection | undefined } | undefined = undefined;
 
-  constructor(limitBytes: number, filter: (trailers: Trailers) => FieldSection | undefined) {
+  constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
-    this.#filter = filter;
   }
 
   /** Whether all that was sent can be sent again. */
@@ -42,8 +40,8 @@ export class SentBody {
   }
 
   /** The body is complete. */
-  end(callee: CalleeEnd, trailers: Trailers): Refusal | undefined {
-    const passedOn = this.#filter(trailers);
+  end(callee: CalleeEnd, trailers: Trailers | undefined): Refusal | undefined {
+    const passedOn = requestTrailers(trailers);
     this.#end = { trailers: passedOn };
     callee.end(passedOn);
     return undefined;

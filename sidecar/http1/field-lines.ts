@@ -1,4 +1,4 @@
-import { disguisedId, fieldId, fieldNumber, type KnownField } from '../terms/field-names.ts';
+import { disguisedId, fieldId, fieldNumber, foldedName, type KnownField } from '../terms/field-names.ts';
 
 /** Most field lines that a head which is received may have; `limits.headers` may allow fewer to requests. */
 export const mostReceived = 1000;
@@ -111,6 +111,24 @@ export class FieldLines {
   discard(id: number): void {
     for (let i = 0; i < this.fieldCount; i++) if (this.ids[i] === id) this.ids[i] = disguisedId;
     this.countOf[id] = 0;
+  }
+
+  /**
+   * Marks as never to be passed on each line whose name is not one of these and folds to one: a server in front of CGI
+   * would take it for that field.
+   *
+   * @param names in lower case
+   */
+  discardLookalikes(names: readonly string[]): void {
+    if (names.length === 0) return;
+    const { ids, offsets } = this;
+    for (let i = 0; i < this.fieldCount; i++) {
+      const length = (offsets[4 * i + 1] as number) - (offsets[4 * i] as number);
+      if (ids[i] !== 0 || !names.some((name) => name.length === length)) continue;
+      const name = this.name(i).toLowerCase();
+      const folded = foldedName(name);
+      if (names.some((other) => other !== name && foldedName(other) === folded)) ids[i] = disguisedId;
+    }
   }
 
   /** Writes these lines into a copy that has room for them. */

@@ -41,6 +41,10 @@ export class RequestHead extends FieldLines implements SignableRequest {
     return this.trailers?.get(name);
   }
 
+  trailerNames(): readonly string[] {
+    return [...(this.trailers?.keys() ?? [])];
+  }
+
   /** Whether a message with this head has a body (RFC 9112 §6). */
   get hasBody(): boolean {
     return this.body === 'chunked' || (this.body === 'length' && this.contentLength > 0);

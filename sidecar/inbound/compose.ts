@@ -2,6 +2,7 @@ import { dropTable } from '../http1/field-lines.ts';
 import { FieldSection } from '../http1/field-section.ts';
 import type { RequestToSend } from '../http1/outgoing-message.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import { announcedTrailers } from '../http1/trailer-fields.ts';
 import { withoutOurMembers } from '../signature/members.ts';
 import { fieldId, requestHopFields, serviceFields } from '../terms/field-names.ts';
 
@@ -53,6 +54,8 @@ export function composeForApp(
     .add('X-Forwarded-Proto', 'http')
     .add('X-Forwarded-Host', authority)
     .add('X-Request-ID', requestId);
+  const trailers = body.framing === 'chunked' ? announcedTrailers(head.known(fieldId.trailer)) : [];
+  if (trailers.length > 0) fields.add('Trailer', trailers.join(', '));
   return {
     method: head.method,
     target: head.originForm,

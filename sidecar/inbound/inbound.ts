@@ -44,6 +44,8 @@ export interface InboundDependencies {
   readonly app: Destination;
   keyring: Keyring;
   rules: ServiceRules;
+  /** fleet.yaml's `covered_fields`. */
+  coveredFields: readonly string[];
 }
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH']);
@@ -71,9 +73,10 @@ export class Inbound implements RequestHandler, Role {
   }
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
-    const { keyring, rules, audience, replay, applyVerdict } = this.#given;
+    const { keyring, rules, audience, replay, applyVerdict, coveredFields } = this.#given;
+    head.discardLookalikes(coveredFields);
     const peer = caller.peer?.caller;
-    const given = { keyring, rules, audience, peer, replay, nowMs: Date.now() };
+    const given = { keyring, rules, audience, peer, replay, coveredFields, nowMs: Date.now() };
     let decision = decide(head, given);
     if ('unmarked' in decision && !caller.wasSuspended) {
       caller.suspend();
@@ -269,8 +272,9 @@ export class Inbound implements RequestHandler, Role {
     }
   }
 
-  onRules(rules: ServiceRules): void {
+  onPolicy(rules: ServiceRules, coveredFields: readonly string[]): void {
     this.#given.rules = rules;
+    this.#given.coveredFields = coveredFields;
   }
 
   onTunnelEnd(exchange: Call): void {

@@ -1,6 +1,7 @@
-import type { Trailers } from '../exchange/ends.ts';
 import type { BodyGuard } from '../exchange/guarded-body.ts';
+import type { FieldSection } from '../http1/field-section.ts';
 import type { KeptRequestHead } from '../http1/request-head.ts';
+import { requestTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import { DigestCheck } from '../signature/content-digest.ts';
 import { type Proof, verifyTrailer } from '../signature/verify.ts';
 import type { Refusal } from '../terms/refusal.ts';
@@ -39,11 +40,13 @@ export class StreamedBody implements BodyGuard {
     this.#check.update(piece);
   }
 
-  finish(trailers: Trailers): Refusal | undefined {
-    return refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers);
+  finish(trailers: Trailers | undefined): FieldSection | Refusal | undefined {
+    const refusal = refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers);
+    // Behind a digest in the head nothing covers the trailer section.
+    return refusal ?? (this.#proof.streaming ? requestTrailers(trailers) : undefined);
   }
 
-  #denied(trailers: Trailers): Refusal | undefined {
+  #denied(trailers: Trailers | undefined): Refusal | undefined {
     this.#head.trailers = trailers;
     if (this.#length !== undefined && this.#received !== this.#length) {
       return this.#onDenied({

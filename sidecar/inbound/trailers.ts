@@ -1,12 +1,11 @@
-import type { Trailers } from '../exchange/ends.ts';
 import type { BodyGuard } from '../exchange/guarded-body.ts';
-import { FieldSection } from '../http1/field-section.ts';
+import type { FieldSection } from '../http1/field-section.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import { requestTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
-import { fieldId, fieldNames, foldedName, isIdentityName } from '../terms/field-names.ts';
+import { fieldId, foldedName, isIdentityName } from '../terms/field-names.ts';
 import type { Refusal } from '../terms/refusal.ts';
 
-const known = new Set<string>(fieldNames);
 const ofStreamingForm = new Set<string>(streamingTrailers);
 
 /** Fields that say who calls or what was signed: no trailer may bring them in behind the check of the head. */
@@ -18,7 +17,7 @@ const isIdentity = (folded: string) => signatureFields.has(folded) || isIdentity
  *
  * @param streaming whether the trailers of the streaming form may stand there
  */
-export function refuseIdentity(trailers: Trailers, streaming: boolean): Refusal | undefined {
+export function refuseIdentity(trailers: Trailers | undefined, streaming: boolean): Refusal | undefined {
   if (trailers === undefined) return undefined;
   for (const name of trailers.keys()) {
     if (!isIdentity(foldedName(name)) || (streaming && ofStreamingForm.has(name))) continue;
@@ -43,15 +42,7 @@ export class TrailerFilter implements BodyGuard {
 
   update(): void {}
 
-  finish(trailers: Trailers): FieldSection | Refusal | undefined {
-    if (trailers === undefined) return undefined;
-    const refusal = refuseIdentity(trailers, this.#announced);
-    if (refusal !== undefined) return refusal;
-    const kept = new FieldSection();
-    for (const [name, value] of trailers) {
-      const folded = foldedName(name);
-      if (!known.has(folded) && !isIdentity(folded)) kept.add(name, value);
-    }
-    return kept;
+  finish(trailers: Trailers | undefined): FieldSection | Refusal | undefined {
+    return refuseIdentity(trailers, this.#announced) ?? requestTrailers(trailers);
   }
 }

@@ -21,6 +21,8 @@ export interface Callee {
 /** All services that this sidecar's app may call, by the names under which it asks for them. */
 export class Callees {
   readonly #newHost: (callee: string, address: string, port: number) => CalleeHost;
+  /** fleet.yaml's `covered_fields`. */
+  coveredFields: readonly string[] = [];
   #keyring: Keyring;
   #fleet: Fleet;
   #byAuthority = new Map<string, Callee>();
@@ -72,6 +74,7 @@ export class Callees {
     for (const [at, host] of this.#hosts) if (!hosts.has(at)) host.close();
     this.#hosts = hosts;
     this.#byAuthority = byAuthority;
+    this.coveredFields = fleet.coveredFields;
     this.useKeyring(this.#keyring);
   }
 

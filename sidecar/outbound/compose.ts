@@ -55,7 +55,7 @@ export function composeForCallee(
   let mac = '';
   if (signing !== undefined) {
     const message = new OutgoingRequest(head, added);
-    const covered = requiredComponents(message, proof === 'none' ? 'digest' : proof);
+    const covered = requiredComponents(message, proof === 'none' ? 'digest' : proof, added.coveredFields);
     const signed = signRequest(message, covered, signing.key, {
       kid: signing.kid,
       created,
@@ -71,10 +71,9 @@ export function composeForCallee(
     .add('X-Service-ID', added.service)
     .add('X-Request-ID', requestId);
   if (body.proof === 'digest') fields.add('Content-Digest', body.digest);
-  if (proof === 'trailer') {
-    fields.add('Trailer', trailerField);
-    if (length !== undefined) fields.add('X-Service-Content-Length', String(length));
-  }
+  const trailer = trailerField(head, body);
+  if (trailer !== undefined) fields.add('Trailer', trailer);
+  if (proof === 'trailer' && length !== undefined) fields.add('X-Service-Content-Length', String(length));
   if (inputs !== undefined) fields.add('Signature-Input', inputs);
   if (signatures !== undefined) fields.add('Signature', signatures);
   const request: RequestToSend = {

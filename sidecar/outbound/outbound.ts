@@ -25,7 +25,6 @@ import { composeForCallee } from './compose.ts';
 import type { Added, OutgoingBody } from './outgoing-request.ts';
 import { signedComponents } from './signed-components.ts';
 import { SignedTrailer } from './signed-trailer.ts';
-import { passedTrailers } from './trailers.ts';
 
 /** What outbound works with; the keyring is a snapshot that a reload replaces. */
 export interface OutboundDependencies {
@@ -76,6 +75,13 @@ export class Outbound implements RequestHandler, Role {
       exchange.refuse(this.#unknownCallee(named), head.hasBody);
       return;
     }
+    const dropped = callees.coveredFields.find((name) => head.hopByHop?.has(name));
+    if (dropped !== undefined) {
+      const detail = `Connection names "${dropped}", which the signature has to cover.`;
+      exchange.refuse({ reason: 'malformed-request', detail }, true);
+      return;
+    }
+    head.discardLookalikes(callees.coveredFields);
     this.#dispatch(exchange, head, callee);
   }
 
@@ -140,7 +146,7 @@ export class Outbound implements RequestHandler, Role {
       if (!('permit' in way)) return way;
       if (way.sealed) {
         const { request } = this.#compose(exchange, kept, { proof: 'tls', length }, callee, host).signed;
-        const body = new SentBody(this.#given.config.limits.body_buffer, passedTrailers);
+        const body = new SentBody(this.#given.config.limits.body_buffer);
         return { ...way, request, body, shareable: false };
       }
       const { signed, key } = this.#compose(exchange, kept, { proof: 'trailer', length }, callee, host);
@@ -186,11 +192,12 @@ export class Outbound implements RequestHandler, Role {
   }
 
   #compose(exchange: Call, head: RequestHead, body: OutgoingBody, callee: Callee, host: Destination) {
-    const { config, keyring } = this.#given;
+    const { config, keyring, callees } = this.#given;
     const keys = keyring.outbound.get(callee.name);
     const pair = keys?.keys.get(host.address);
     const key = keys === undefined || pair === undefined ? undefined : { kid: keys.kid, key: pair };
-    const added: Added = { service: config.service, callee: callee.name, body };
+    const { coveredFields } = callees;
+    const added: Added = { service: config.service, callee: callee.name, coveredFields, body };
     exchange.facts.kid = key?.kid;
     return { signed: composeForCallee(head, added, exchange.requestId, key, Date.now()), key };
   }

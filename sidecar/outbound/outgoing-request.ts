@@ -1,4 +1,5 @@
 import type { RequestHead } from '../http1/request-head.ts';
+import { announcedTrailers } from '../http1/trailer-fields.ts';
 import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { SignableRequest } from '../signature/message.ts';
 import { fieldId, fieldNumber } from '../terms/field-names.ts';
@@ -25,11 +26,10 @@ export type OutgoingBody =
 export interface Added {
   readonly service: string;
   readonly callee: string;
+  /** Fields to cover when they are present, beside the usual ones. */
+  readonly coveredFields: readonly string[];
   readonly body: OutgoingBody;
 }
-
-/** The Trailer field of the streaming form. */
-export const trailerField = streamingTrailers.join(', ');
 
 /** The request as it leaves this sidecar: what its signature is made of. */
 export class OutgoingRequest implements SignableRequest {
@@ -59,7 +59,8 @@ export class OutgoingRequest implements SignableRequest {
   }
 
   field(name: string): string | undefined {
-    return this.known(fieldNumber(name));
+    const id = fieldNumber(name);
+    return id === 0 ? this.#head.field(name) : this.known(id);
   }
 
   known(id: number): string | undefined {
@@ -70,7 +71,7 @@ export class OutgoingRequest implements SignableRequest {
       case contentDigest:
         return body.proof === 'digest' ? body.digest : undefined;
       case trailer:
-        return body.proof === 'trailer' ? trailerField : undefined;
+        return trailerField(this.#head, body);
       case streamedLength:
         return body.proof === 'trailer' && body.length !== undefined ? String(body.length) : undefined;
       case contentLength:
@@ -94,6 +95,18 @@ export class OutgoingRequest implements SignableRequest {
   trailer(): undefined {
     return undefined;
   }
+
+  trailerNames(): readonly string[] {
+    return [];
+  }
+}
+
+/** The Trailer field: the fields of the streaming form, and those that the app announced. */
+export function trailerField(head: RequestHead, body: OutgoingBody): string | undefined {
+  if (!isChunked(body)) return undefined;
+  const own = announcedTrailers(head.known(trailer));
+  const names = body.proof === 'trailer' ? [...streamingTrailers, ...own] : own;
+  return names.length === 0 ? undefined : names.join(', ');
 }
 
 /** Whether a body leaves in chunks. */

@@ -1,5 +1,6 @@
 import type { BodyGuard } from '../exchange/guarded-body.ts';
-import { FieldSection } from '../http1/field-section.ts';
+import type { FieldSection } from '../http1/field-section.ts';
+import { ownTrailers, requestTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import { DigestHasher } from '../signature/content-digest.ts';
 import { signTrailer } from '../signature/sign.ts';
 import { trailerLabel } from '../signature/tags.ts';
@@ -19,18 +20,20 @@ export class SignedTrailer implements BodyGuard {
     this.#hasher.update(piece);
   }
 
-  /** The app's own trailer fields are not passed on: Trailer lists exactly ours, and these are covered. */
-  finish(): FieldSection {
+  finish(trailers: Trailers | undefined): FieldSection {
     const digest = this.#hasher.contentDigest();
-    const fields = new FieldSection().add('Content-Digest', digest);
+    const fields = requestTrailers(trailers).add('Content-Digest', digest);
     const signing = this.#signing;
     if (signing === undefined) return fields;
     const { head, key } = signing;
-    const { signatureInput, signature } = signTrailer(digest, head.mac, key.key, {
-      kid: key.kid,
-      created: head.created,
-      label: head.label,
-    });
+    const params = { kid: key.kid, created: head.created, label: head.label };
+    const { signatureInput, signature } = signTrailer(
+      digest,
+      head.mac,
+      key.key,
+      params,
+      ownTrailers(trailers),
+    );
     return fields
       .add('Signature', `${trailerLabel}=${signature}`)
       .add('Signature-Input', `${trailerLabel}=${signatureInput}`);

@@ -17,6 +17,8 @@ export interface Circumstances {
   readonly audience: ReadonlySet<string>;
   /** The caller that the connection has proven; without it the connection is plain. */
   readonly peer?: string | undefined;
+  /** Fields that fleet.yaml lists under `covered_fields`. */
+  readonly coveredFields?: readonly string[];
   readonly replay: { admit(kid: string, nonce: string, created: number): Admission };
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
@@ -44,7 +46,14 @@ export interface Unmarked {
  * Pure, but for the replay memory's one insertion.
  */
 export function decide(head: SignableRequest, given: Circumstances): Decision | Unmarked {
-  const proof = verifyRequest(head, given.keyring, given.audience, given.nowMs, given.peer);
+  const proof = verifyRequest(
+    head,
+    given.keyring,
+    given.audience,
+    given.nowMs,
+    given.peer,
+    given.coveredFields,
+  );
   if (!proof.proven) return unproven(head, given, proof.denial, proof);
   const { caller, kid } = proof;
   const admission = given.replay.admit(kid, proof.nonce, proof.created);

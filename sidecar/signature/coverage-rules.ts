@@ -1,4 +1,4 @@
-import { fieldId, fieldNames } from '../terms/field-names.ts';
+import { fieldId, fieldNames, foldedName, isIdentityName } from '../terms/field-names.ts';
 import type { Coverage } from './components.ts';
 import type { SignableRequest } from './message.ts';
 
@@ -22,7 +22,7 @@ export const coveredWhenPresent = [
   'x-service-content-length',
 ] as const;
 
-/** The trailer fields of the streaming form: the Trailer field lists these and no others. */
+/** The trailer fields of the streaming form: the Trailer field lists these, and the app's own behind them. */
 export const streamingTrailers = ['content-digest', 'signature', 'signature-input'] as const;
 
 const idsWhenPresent = coveredWhenPresent.map((name) => fieldId[name]);
@@ -39,10 +39,12 @@ export function hasBody(message: SignableRequest): boolean {
  * fields it is the same array, which `signRequest` has prepared before.
  *
  * @param proof how a body is proven: by its digest, by one in the trailer section, or by TLS
+ * @param coveredFields further fields to cover when they are present: fleet.yaml's `covered_fields`
  */
 export function requiredComponents(
   message: SignableRequest,
   proof: 'digest' | 'trailer' | 'tls',
+  coveredFields: readonly string[] = [],
 ): readonly string[] {
   let set = proof === 'trailer' ? 2 : proof === 'digest' && hasBody(message) ? 1 : 0;
   for (let i = 0; i < idsWhenPresent.length; i++)
@@ -57,9 +59,22 @@ export function requiredComponents(
     if (bySet.size >= mostSets) bySet.clear();
     bySet.set(set, names);
   }
-  return names;
+  const further = coveredFields.filter((name) => message.field(name) !== undefined);
+  return further.length === 0 ? names : withFurther(names, further);
 }
 
+/** The names and further ones behind them: the same array each time. */
+function withFurther(names: readonly string[], further: readonly string[]): readonly string[] {
+  const all = [...names, ...further];
+  const key = all.join(' ');
+  const known = byNames.get(key);
+  if (known !== undefined) return known;
+  if (byNames.size >= mostSets) byNames.clear();
+  byNames.set(key, all);
+  return all;
+}
+
+const byNames = new Map<string, readonly string[]>();
 const bySet = new Map<number, readonly string[]>();
 const mostSets = 1024;
 
@@ -89,18 +104,24 @@ export type BodyForm = 'none' | 'digest' | 'streaming' | 'tls';
 /**
  * What is not covered though the rules demand it; the form of the body when nothing is missing.
  *
- * @param sealed the request came inside TLS with the pair key: its body needs no digest
+ * @param sealed the request came inside TLS with the pair key: its body needs no digest, and what its fields say is proven
+ * @param coveredFields fleet.yaml's `covered_fields`
  */
 export function applyRules(
   coverage: CheckedCoverage,
   message: SignableRequest,
   sealed: boolean,
+  coveredFields: readonly string[] = [],
 ): { readonly missing: readonly string[]; readonly hint?: string } | BodyForm {
   const { missingWhenPresent } = coverage;
   let missing = coverage.alwaysMissing;
   for (let i = 0; i < missingWhenPresent.length; i++) {
     const id = missingWhenPresent[i] as number;
     if (message.known(id) !== undefined) missing = [...missing, fieldNames[id] as string];
+  }
+  if (!sealed) {
+    for (const name of coveredFields)
+      if (!coverage.whole.has(name) && message.field(name) !== undefined) missing = [...missing, name];
   }
   let form: BodyForm = 'none';
   let hint: string | undefined;
@@ -111,7 +132,7 @@ export function applyRules(
     if (!coverage.coversTrailer) missing = [...missing, 'content-digest'];
     else if (!listsStreamingTrailers(message.known(fieldId.trailer))) {
       missing = [...missing, 'content-digest'];
-      hint = `Trailer must list exactly ${streamingTrailers.join(', ')}`;
+      hint = `Trailer must list ${streamingTrailers.join(', ')} once, and no identity field`;
     } else if (message.known(fieldId['transfer-encoding']) === undefined) {
       missing = [...missing, 'content-digest'];
       hint = 'a body that is not chunked has no trailer section';
@@ -124,5 +145,9 @@ export function applyRules(
 function listsStreamingTrailers(trailer: string | undefined): boolean {
   if (trailer === undefined) return false;
   const listed = trailer.split(',').map((name) => name.trim().toLowerCase());
-  return listed.sort().join() === [...streamingTrailers].sort().join();
+  return (
+    streamingTrailers.every((name) => listed.includes(name)) &&
+    new Set(listed).size === listed.length &&
+    !listed.some((name) => isIdentityName(foldedName(name)))
+  );
 }

@@ -22,4 +22,6 @@ export interface SignableRequest {
   fieldLines(name: string): readonly string[];
   /** As `field`, of the trailer section; undefined while it has not arrived. */
   trailer(name: string): string | undefined;
+  /** Lower-case names of the trailer section; empty while it has not arrived. */
+  trailerNames(): readonly string[];
 }

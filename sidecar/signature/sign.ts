@@ -64,20 +64,27 @@ export function signRequest(
 }
 
 /**
- * Signs the trailer of the streaming form: the digest of the body that was sent, bound to the signature of the head.
+ * Signs the trailer of the streaming form: the digest of the body that was sent and the app's own trailers, bound to the
+ * signature of the head.
  *
  * @param contentDigest the Content-Digest field of the trailer section
  * @param headSignature the MAC of the head in base64, without colons
+ * @param own further fields of the trailer section: lower-case names with their combined values
  */
 export function signTrailer(
   contentDigest: string,
   headSignature: string,
   key: PairKey,
   params: { readonly kid: string; readonly created: number; readonly label?: string },
+  own: readonly (readonly [string, string])[] = [],
 ): SignatureMember {
-  const digest = '"content-digest";tr';
-  const signature = `"signature";key="${params.label ?? headLabel}"`;
-  const text = `(${digest} ${signature});created=${params.created};keyid=${quote(params.kid)};tag="${trailerTag}"`;
-  const base = `${digest}: ${contentDigest}\n${signature}: :${headSignature}:\n"@signature-params": ${text}`;
+  const lines = [
+    ['"content-digest";tr', contentDigest],
+    ...own.map(([name, value]) => [`"${name}";tr`, value]),
+    [`"signature";key="${params.label ?? headLabel}"`, `:${headSignature}:`],
+  ];
+  const covered = lines.map(([identifier]) => identifier).join(' ');
+  const text = `(${covered});created=${params.created};keyid=${quote(params.kid)};tag="${trailerTag}"`;
+  const base = `${lines.map(([identifier, value]) => `${identifier}: ${value}\n`).join('')}"@signature-params": ${text}`;
   return { signatureInput: text, signature: `:${key.macBase64(base)}:` };
 }

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { fieldId } from '../terms/field-names.ts';
 import type { DenialReason } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
-import { applyRules, type CheckedCoverage } from './coverage-rules.ts';
+import { applyRules, type CheckedCoverage, streamingTrailers } from './coverage-rules.ts';
 import type { PairKey } from './hmac.ts';
 import type { SignableRequest } from './message.ts';
 import { findOurMember, type OurMember, rememberCoverage } from './our-member.ts';
@@ -55,6 +55,8 @@ const usualMembers = new UsualMembers(64);
 
 const serviceName = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
+const ofStreamingForm = new Set<string>(streamingTrailers);
+
 const macLength = 44;
 const expectedMac = Buffer.alloc(macLength);
 const receivedMac = Buffer.alloc(macLength);
@@ -91,6 +93,7 @@ function deny(
  * @param audience authorities, in lower case, that mean this service on this host
  * @param nowMs milliseconds since the epoch
  * @param peer the caller that the connection has proven; without it the connection is plain
+ * @param coveredFields fields that a signature on a plain connection covers when they are present, beside the usual ones
  * @see RFC 9421 §3.2
  */
 export function verifyRequest(
@@ -99,12 +102,13 @@ export function verifyRequest(
   audience: ReadonlySet<string>,
   nowMs: number,
   peer?: string,
+  coveredFields?: readonly string[],
 ): Proof {
   const signatureInput = head.known(fieldId['signature-input']);
   const signature = head.known(fieldId.signature);
   const usual = usualMembers.read(signatureInput, signature);
   if (usual !== undefined) {
-    const proof = verifyMember(usual, head, keyring, audience, nowMs, peer);
+    const proof = verifyMember(usual, head, keyring, audience, nowMs, peer, coveredFields);
     // What is no MAC at all is told before anything else.
     if (proof.proven || isMac(usual.mac)) return proof;
   }
@@ -116,7 +120,7 @@ export function verifyRequest(
     return deny(head, undefined, 'malformed-signature', `${error.message}.`);
   }
   if (signatureInput === undefined || signature === undefined || member === undefined) return missing(head);
-  const proof = verifyMember(member, head, keyring, audience, nowMs, peer);
+  const proof = verifyMember(member, head, keyring, audience, nowMs, peer, coveredFields);
   if (proof.proven) {
     rememberCoverage(member.coverage);
     usualMembers.remember(member, signatureInput, signature);
@@ -132,9 +136,10 @@ function verifyMember(
   audience: ReadonlySet<string>,
   nowMs: number,
   peer: string | undefined,
+  coveredFields: readonly string[] | undefined,
 ): Proof {
   const { coverage, keyid } = member;
-  const form = applyRules(coverage, head, peer !== undefined);
+  const form = applyRules(coverage, head, peer !== undefined, coveredFields);
   if (typeof form !== 'string') {
     const names = form.missing.map((name) => `"${name}"`).join(' ');
     const hint = form.hint === undefined ? '' : ` (${form.hint})`;
@@ -277,7 +282,7 @@ const hashes = ({ coverage, nonce }: OurMember, head: SignableRequest) =>
 
 /**
  * Checks the trailer signature of the streaming form, once the trailer section has arrived; undefined when it
- * holds. It binds the digest to the head's signature, so it needs no nonce and no window of its own.
+ * holds. It binds the digest and the app's own trailers to the head's signature, so it needs no nonce and no window of its own.
  */
 export function verifyTrailer(
   proof: Extract<Proof, { proven: true }>,
@@ -295,7 +300,12 @@ export function verifyTrailer(
       reason: 'missing-signature',
       detail: `The trailer has no signature with tag="${trailerTag}"; a streamed body ends with one.`,
     };
-  const expected = [`"content-digest";tr`, `"signature";key="${proof.label}"`];
+  const own = head.trailerNames().filter((name) => !ofStreamingForm.has(name));
+  const expected = [
+    `"content-digest";tr`,
+    ...own.map((name) => `"${name}";tr`),
+    `"signature";key="${proof.label}"`,
+  ];
   const received = member.coverage.components.map(({ identifier }) => identifier);
   if ([...received].sort().join() !== [...expected].sort().join())
     return {

@@ -38,5 +38,6 @@ export function plainRequest(request: PlainRequest): SignableRequest {
     known: (id) => field(fieldNames[id] as string),
     fieldLines,
     trailer: (name) => trailers?.[name],
+    trailerNames: () => Object.keys(trailers ?? {}),
   };
 }

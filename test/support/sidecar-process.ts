@@ -141,6 +141,7 @@ export async function freePorts(count: number): Promise<number[]> {
  * Writes fleet.yaml, authorization.yaml and the keyrings of a fleet on loopback into a folder: one folder a service.
  *
  * @param services by name: its host, inbound port and app port
+ * @param further lines of fleet.yaml
  */
 export async function writeFleet(
   folder: string,
@@ -148,6 +149,7 @@ export async function writeFleet(
     Record<string, { readonly host?: string; readonly inbound: number; readonly app: number }>
   >,
   authorization: string,
+  further = '',
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const hosts = Object.fromEntries(
@@ -158,7 +160,7 @@ export async function writeFleet(
     ([name, { host, inbound, app }]) =>
       `  ${name}: { hosts: [${host ?? '127.0.0.1'}], inbound: ${inbound}, app: ${app} }`,
   );
-  await writeFile(join(folder, 'fleet.yaml'), `services:\n${lines.join('\n')}\n`);
+  await writeFile(join(folder, 'fleet.yaml'), `services:\n${lines.join('\n')}\n${further}`);
   await writeFile(join(folder, 'authorization.yaml'), authorization);
   for (const keyring of keyringsOf(fleet).values()) {
     await mkdir(join(folder, keyring.service), { recursive: true });

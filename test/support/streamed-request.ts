@@ -13,6 +13,8 @@ export interface StreamedRequest extends Omit<SignedRequest, 'body'> {
   readonly ends?: readonly string[];
   /** Trailer, as sent. */
   readonly announced?: string;
+  /** Trailers of the app, by lower-case name, which the trailer signature covers. */
+  readonly own?: Readonly<Record<string, string>>;
   /** What the trailer signature covers: text of the inner list. */
   readonly trailerCovers?: string;
   readonly trailerKid?: string;
@@ -57,11 +59,16 @@ export function buildStreamed(request: StreamedRequest): BuiltStream {
   });
   const headMac = head.signature.slice(label.length + 1);
   const digest = `sha-256=:${createHash('sha256').update(signedBody).digest('base64')}:`;
-  const covers = request.trailerCovers ?? `("content-digest";tr "signature";key="${label}")`;
+  const covers =
+    request.trailerCovers ??
+    `("content-digest";tr ${Object.keys(request.own ?? {})
+      .map((name) => `"${name}";tr `)
+      .join('')}"signature";key="${label}")`;
   const created = /created=(\d+)/.exec(head.signatureInput)?.[1];
   const parameters = `${covers};created=${created};keyid="${request.trailerKid ?? request.kid}";tag="${request.trailerTag ?? 'countersign-trailer'}"`;
   const values: Record<string, string> = {
     '"content-digest";tr': digest,
+    ...Object.fromEntries(Object.entries(request.own ?? {}).map(([name, value]) => [`"${name}";tr`, value])),
     [`"signature";key="${label}"`]: headMac,
     '"@method"': request.method ?? 'POST',
     '"x-service-id"': request.caller ?? request.kid.slice(0, request.kid.lastIndexOf('/')),
@@ -80,7 +87,10 @@ export function buildStreamed(request: StreamedRequest): BuiltStream {
   };
   const middle = Math.ceil(signedBody.length / 2);
   const chunks = request.chunks ?? [signedBody.slice(0, middle), signedBody.slice(middle)];
-  const lines = request.trailers?.(trailers) ?? Object.values(trailers);
+  const lines = request.trailers?.(trailers) ?? [
+    ...Object.entries(request.own ?? {}).map(([name, value]) => `${name}: ${value}`),
+    ...Object.values(trailers),
+  ];
   const body =
     chunks
       .filter((chunk) => chunk.length > 0)

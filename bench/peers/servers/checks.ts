@@ -60,6 +60,10 @@ class NodeRequest implements SignableRequest {
   }
 
   trailer(): undefined {}
+
+  trailerNames(): readonly string[] {
+    return [];
+  }
 }
 
 /** Why a request is refused; undefined when it may pass. */

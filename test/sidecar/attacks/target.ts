@@ -39,12 +39,14 @@ export interface Target {
 /**
  * @param further lines of sidecar.yaml
  * @param appPort where the app listens, when it is not the recording one
+ * @param fleet further lines of fleet.yaml
  */
 export async function startTarget(
   t: Test,
   phase: Phase = 'enforcing',
   further = '',
   appPort?: number,
+  fleet = '',
 ): Promise<Target> {
   const folder = await tempFolder(t);
   const app = await RecordingApp.start(t);
@@ -63,6 +65,7 @@ export async function startTarget(
       'ai-stack': { host: '127.0.0.2', inbound: third, app: 1 },
     },
     authorization,
+    fleet,
   );
   const sidecar = await startSidecar(t, {
     phase,

@@ -14,11 +14,13 @@ const honestHost = '127.0.0.2';
  *
  * @param apps ports of the callees' apps
  * @param at `app`: the hostile app answers through a sidecar; `host`: it controls its host, and answers in its sidecar's place
+ * @param fleet further lines of fleet.yaml
  */
 export async function startTwoCallees(
   t: Test,
   apps: { readonly hostile: number; readonly honest: number },
   at: 'app' | 'host' = 'app',
+  fleet = '',
 ): Promise<{ readonly outbound: number; readonly inbound: number }> {
   const folder = await tempFolder(t);
   const ports = await freePorts(9);
@@ -32,6 +34,7 @@ export async function startTwoCallees(
       'main-backend': { inbound: ports[3] as number, app: 1 },
     },
     `services:\n${[hostile, honest].map((name) => `  ${name}: { callers: { main-backend: [ "* /**" ] } }\n`).join('')}`,
+    fleet,
   );
   const start = (
     service: string,

@@ -15,6 +15,7 @@ const blank = {
   known: () => undefined,
   fieldLines: () => [],
   trailer: () => undefined,
+  trailerNames: () => [],
 };
 
 t.test('reads the hashes that a verifier writes, whatever the components', async (t) => {
