@@ -372,7 +372,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
   }
 
   onTunnelRetired(): void {
-    this.abort();
+    if (this.#phase instanceof Tunnel) this.#phase.retire();
   }
 
   /** The call is over, or has become a tunnel: it is recorded, once. @returns milliseconds that it took */
