@@ -82,13 +82,15 @@ function bodyDenial(
   { head, body }: CapturedRequest,
   proof: Extract<Proof, { proven: true }>,
 ): Denial | undefined {
-  if (proof.streaming) {
+  const proven = proof.body;
+  if (proven.by === 'none' || proven.by === 'tls') return undefined;
+  if (proven.by === 'trailer') {
     const denial = verifyTrailer(proof, head);
     if (denial !== undefined) return denial;
-  } else if (proof.digest === undefined) return undefined;
-  const check = new DigestCheck(proof.digest);
+  }
+  const check = new DigestCheck(proven.by === 'digest' ? proven.digest : undefined);
   check.update(body);
-  return check.verdict(proof.streaming ? head.trailer('content-digest') : undefined);
+  return check.verdict(proven.by === 'trailer' ? head.trailer('content-digest') : undefined);
 }
 
 function denied(denial: Denial, about: { claimed?: string; kid?: string; created?: number }): VerifyAnswer {

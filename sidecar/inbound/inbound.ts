@@ -103,9 +103,9 @@ export class Inbound implements RequestHandler, Role {
       );
     } else if (!(permit instanceof Permit)) {
       exchange.refuse(permit, head.hasBody);
-    } else if (proof?.digest !== undefined && this.#isShort(head)) {
+    } else if (proof?.body.by === 'digest' && this.#isShort(head)) {
       // Also without a body: one that was signed may have been cut off altogether.
-      this.#forwardProven(exchange, head, decision, proof.digest);
+      this.#forwardProven(exchange, head, decision, proof.body.digest);
     } else if (!head.hasBody) {
       this.#forward(exchange, head, decision, permit);
     } else {
@@ -182,7 +182,7 @@ export class Inbound implements RequestHandler, Role {
 
   #stream(exchange: Call, head: RequestHead, decision: Decision, permit: Permit): void {
     const { proof, open } = decision;
-    if (proof?.inTls === true) {
+    if (proof?.body.by === 'tls') {
       // Every byte is proven as it comes.
       const framing: AppFraming =
         head.body === 'length' ? { framing: 'length', length: head.contentLength } : { framing: 'chunked' };

@@ -32,7 +32,7 @@ export class StreamedBody implements BodyGuard {
     this.#proof = proof;
     this.#length = length;
     this.#onDenied = onDenied;
-    this.#check = new DigestCheck(proof.streaming ? undefined : proof.digest);
+    this.#check = new DigestCheck(proof.body.by === 'digest' ? proof.body.digest : undefined);
   }
 
   update(piece: Buffer): void {
@@ -41,9 +41,10 @@ export class StreamedBody implements BodyGuard {
   }
 
   finish(trailers: Trailers | undefined): FieldSection | Refusal | undefined {
-    const refusal = refuseIdentity(trailers, this.#proof.streaming) ?? this.#denied(trailers);
+    const isInTrailer = this.#proof.body.by === 'trailer';
+    const refusal = refuseIdentity(trailers, isInTrailer) ?? this.#denied(trailers);
     // Behind a digest in the head nothing covers the trailer section.
-    return refusal ?? (this.#proof.streaming ? requestTrailers(trailers) : undefined);
+    return refusal ?? (isInTrailer ? requestTrailers(trailers) : undefined);
   }
 
   #denied(trailers: Trailers | undefined): Refusal | undefined {
@@ -54,7 +55,7 @@ export class StreamedBody implements BodyGuard {
         detail: `The body has ${this.#received} bytes; X-Service-Content-Length, which was signed, says ${this.#length}.`,
       });
     }
-    if (!this.#proof.streaming) {
+    if (this.#proof.body.by !== 'trailer') {
       const denial = this.#check.verdict();
       return denial === undefined ? undefined : this.#onDenied(denial);
     }

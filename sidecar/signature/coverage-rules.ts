@@ -99,10 +99,10 @@ export function checkCoverage(coverage: Coverage): CheckedCoverage {
 }
 
 /** How the body of a request is proven: by its digest, by one in the trailer section, or by TLS record by record. */
-export type BodyForm = 'none' | 'digest' | 'streaming' | 'tls';
+export type ProvenBy = 'none' | 'digest' | 'trailer' | 'tls';
 
 /**
- * What is not covered though the rules demand it; the form of the body when nothing is missing.
+ * What is not covered though the rules demand it; how the body is proven when nothing is missing.
  *
  * @param sealed the request came inside TLS with the pair key: its body needs no digest, and what its fields say is proven
  * @param coveredFields fleet.yaml's `covered_fields`
@@ -112,7 +112,7 @@ export function applyRules(
   message: SignableRequest,
   sealed: boolean,
   coveredFields: readonly string[] = [],
-): { readonly missing: readonly string[]; readonly hint?: string } | BodyForm {
+): { readonly missing: readonly string[]; readonly hint?: string } | ProvenBy {
   const { missingWhenPresent } = coverage;
   let missing = coverage.alwaysMissing;
   for (let i = 0; i < missingWhenPresent.length; i++) {
@@ -123,12 +123,12 @@ export function applyRules(
     for (const name of coveredFields)
       if (!coverage.whole.has(name) && message.field(name) !== undefined) missing = [...missing, name];
   }
-  let form: BodyForm = 'none';
+  let by: ProvenBy = 'none';
   let hint: string | undefined;
-  if (coverage.coversDigest) form = 'digest';
-  else if (sealed && !coverage.coversTrailer) form = hasBody(message) ? 'tls' : 'none';
+  if (coverage.coversDigest) by = 'digest';
+  else if (sealed && !coverage.coversTrailer) by = hasBody(message) ? 'tls' : 'none';
   else if (hasBody(message)) {
-    form = 'streaming';
+    by = 'trailer';
     if (!coverage.coversTrailer) missing = [...missing, 'content-digest'];
     else if (!listsStreamingTrailers(message.known(fieldId.trailer))) {
       missing = [...missing, 'content-digest'];
@@ -138,7 +138,7 @@ export function applyRules(
       hint = 'a body that is not chunked has no trailer section';
     }
   }
-  if (missing.length === 0) return form;
+  if (missing.length === 0) return by;
   return hint === undefined ? { missing } : { missing, hint };
 }
 

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { fieldId } from '../terms/field-names.ts';
 import type { DenialReason } from '../terms/reasons.ts';
 import type { Denial } from '../terms/verdict.ts';
-import { applyRules, type CheckedCoverage, streamingTrailers } from './coverage-rules.ts';
+import { applyRules, type CheckedCoverage, type ProvenBy, streamingTrailers } from './coverage-rules.ts';
 import type { PairKey } from './hmac.ts';
 import type { SignableRequest } from './message.ts';
 import { findOurMember, type OurMember, rememberCoverage } from './our-member.ts';
@@ -12,6 +12,17 @@ import { show } from './signature-params.ts';
 import { headTag, trailerTag, windowSeconds } from './tags.ts';
 import { isMac, UsualMembers } from './usual-member.ts';
 import type { VerifierKeys } from './verifier-keys.ts';
+
+/** What proves the body of a request: chosen where its head is judged. */
+export type BodyProof =
+  /** It has none. */
+  | { readonly by: 'none' }
+  /** Content-Digest as received, which the signature covers. */
+  | { readonly by: 'digest'; readonly digest: string }
+  /** A digest in the trailer section, still to come. */
+  | { readonly by: 'trailer' }
+  /** TLS, record by record. */
+  | { readonly by: 'tls' };
 
 /** What the signature of a request proves, before the replay memory has had its say. */
 export type Proof =
@@ -25,12 +36,7 @@ export type Proof =
       readonly expires: number | undefined;
       /** The label of our member: what the trailer signature of the streaming form names. */
       readonly label: string;
-      /** Whether the digest is in the trailer section, still to come. */
-      readonly streaming: boolean;
-      /** Whether TLS proves the body, record by record. */
-      readonly inTls: boolean;
-      /** The Content-Digest field as received, when it is covered: what the body must match. */
-      readonly digest: string | undefined;
+      readonly body: BodyProof;
       /** Seconds by which our clock is ahead of `created`; negative when it is behind. */
       readonly skewSeconds: number;
       /** Neither signature field holds anything beside our member. */
@@ -139,10 +145,10 @@ function verifyMember(
   coveredFields: readonly string[] | undefined,
 ): Proof {
   const { coverage, keyid } = member;
-  const form = applyRules(coverage, head, peer !== undefined, coveredFields);
-  if (typeof form !== 'string') {
-    const names = form.missing.map((name) => `"${name}"`).join(' ');
-    const hint = form.hint === undefined ? '' : ` (${form.hint})`;
+  const by = applyRules(coverage, head, peer !== undefined, coveredFields);
+  if (typeof by !== 'string') {
+    const names = by.missing.map((name) => `"${name}"`).join(' ');
+    const hint = by.hint === undefined ? '' : ` (${by.hint})`;
     return deny(
       head,
       member,
@@ -216,15 +222,17 @@ function verifyMember(
     nonce: member.nonce as string,
     created: member.created,
     label: member.label,
-    streaming: form === 'streaming',
-    inTls: form === 'tls',
     expires: member.expires,
-    digest: form === 'digest' ? head.known(fieldId['content-digest']) : undefined,
+    body: bodyProof(by, head),
     skewSeconds,
     alone: member.alone,
     key: inbound.key,
     coverage,
   };
+}
+
+function bodyProof(by: ProvenBy, head: SignableRequest): BodyProof {
+  return by === 'digest' ? { by, digest: head.known(fieldId['content-digest']) as string } : { by };
 }
 
 function missing(head: SignableRequest): Unproven {

@@ -45,8 +45,8 @@ const server = createServer(async (request, response) => {
   const peer = (request.socket as Partial<TLSSocket>).encrypted === true ? 'main-backend' : undefined;
   const proof = verifyRequest(message, keyring, new Set(['npu-worker']), Date.now(), peer);
   let answer = proof.proven ? memory.admit(kid, proof.nonce, proof.created) : proof.denial.detail;
-  if (body.length > 0 && proof.proven && !proof.inTls) {
-    const digest = new DigestCheck(proof.digest);
+  if (body.length > 0 && proof.proven && proof.body.by !== 'tls') {
+    const digest = new DigestCheck(proof.body.by === 'digest' ? proof.body.digest : '');
     digest.update(body);
     answer = digest.verdict()?.detail ?? answer;
   }

@@ -53,11 +53,11 @@ function accepted(bytes: Buffer): string | undefined {
     nowMs: Date.now(),
   });
   if ('unmarked' in decision || !decision.verdict.allowed || decision.proof === undefined) return undefined;
-  const { caller, nonce, created, digest } = decision.proof;
+  const { caller, nonce, created, body: proven } = decision.proof;
   if (head.body === 'chunked') throw new Error('a body that was not chunked has become so');
   const body = bytes.subarray(end, end + head.contentLength);
-  if (digest !== undefined) {
-    const check = new DigestCheck(digest);
+  if (proven.by === 'digest') {
+    const check = new DigestCheck(proven.digest);
     check.update(body);
     if (body.length !== head.contentLength || check.verdict() !== undefined) return undefined;
   }

@@ -87,8 +87,7 @@ t.test('proves what our own side signs', async (t) => {
     nonce,
     created: now,
     label: 'svc',
-    streaming: false,
-    digest: contentDigest(body),
+    body: { by: 'digest', digest: contentDigest(body) },
     skewSeconds: 0,
   });
 });
@@ -292,8 +291,7 @@ t.test('the streaming form proves the head first and the trailer at the end', as
   ] as [string, string][];
   const proof = verifyRequest(plainRequest({ ...request, fields }), keyring, audience, now * 1000);
   if (!proof.proven) return t.fail(proof.denial.detail);
-  t.equal(proof.streaming, true);
-  t.equal(proof.digest, undefined);
+  t.strictSame(proof.body, { by: 'trailer' });
 
   const digest = contentDigest(body);
   const trailer = signTrailer(digest, head.signature.slice(1, -1), key, { kid, created: now });
@@ -389,8 +387,11 @@ t.test('on a sealed connection a body needs no digest, and one that is covered i
     covered: requiredComponents(plainRequest(plain), 'digest').filter((name) => name !== 'content-digest'),
   };
   t.equal(reason(change), 'insufficient-coverage', 'a plain one needs it');
-  t.match(verdict(change, now * 1000, 'main-backend'), { proven: true, digest: undefined, streaming: false });
-  t.match(verdict({}, now * 1000, 'main-backend'), { proven: true, digest: contentDigest(body) });
+  t.match(verdict(change, now * 1000, 'main-backend'), { proven: true, body: { by: 'tls' } });
+  t.match(verdict({}, now * 1000, 'main-backend'), {
+    proven: true,
+    body: { by: 'digest', digest: contentDigest(body) },
+  });
   t.match(
     verdict({ ...change, covered: change.covered.slice(1) }, now * 1000, 'main-backend'),
     { proven: false, denial: { reason: 'insufficient-coverage' } },
