@@ -32,6 +32,8 @@ export function stageOf(reason: string): string {
 
 function fateOf({ direction, disposition, reason, callee }: Explainable): string {
   if (disposition !== 'forwarded') return 'was refused';
+  if (reason === 'peer-unproven')
+    return 'was sent in the clear, and would be refused by the enforcing binary';
   // Outbound forwards what it signed; the answer tells that the other side refused it.
   if (direction === 'outbound') return `was refused by ${callee}`;
   return reasons[reason as Reason]?.stage === 'verdict'
