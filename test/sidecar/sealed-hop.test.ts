@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { readFrom } from '../../sidecar/fleet-reader/from.ts';
+import type { KeyringFile } from '../../sidecar/keyring/keyring-file.ts';
 import { ok, onHead, rawApp } from '../support/raw-app.ts';
 import { exchange, RawClient } from '../support/raw-http.ts';
 import { freePorts, type Phase, startSidecar, writeFleet } from '../support/sidecar-process.ts';
@@ -177,6 +178,14 @@ async function relayedPair(t: Test, caller: Phase, callee: Phase) {
     });
     incoming.on('error', () => {});
   });
+  /** What the app got on its WebSockets. */
+  const upgraded: string[] = [];
+  app.on('upgrade', (_, socket) => {
+    const index = upgraded.push('') - 1;
+    socket.on('data', (piece) => (upgraded[index] += piece.toString('hex')));
+    socket.on('error', () => {}).on('end', () => socket.end());
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  });
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
   t.teardown(() => app.close().closeAllConnections());
   const appPort = (app.address() as { port: number }).port;
@@ -195,10 +204,10 @@ async function relayedPair(t: Test, caller: Phase, callee: Phase) {
       ...{ phase, service, further, app: to, folder: join(folder, service) },
       ports: { outbound: out, inbound: into, admin },
     });
-  await start('main-backend', caller, outbound, ownInbound, adminA, 2);
+  const backend = await start('main-backend', caller, outbound, ownInbound, adminA, 2);
   const worker = await start('npu-worker', callee, otherOut, inbound, adminB, appPort);
   const admin = { caller: `http://127.0.0.1:${adminA}`, callee: `http://127.0.0.1:${adminB}` };
-  return { relay, outbound, inbound, folder, worker, admin };
+  return { relay, outbound, inbound, folder, backend, worker, admin, upgraded };
 }
 
 t.test('a relay between two sidecars reads, changes and cuts nothing unnoticed', async (t) => {
@@ -247,17 +256,72 @@ t.test('a recorded connection can’t be played again', async (t) => {
   t.notMatch(await replay.end(), /secret|HTTP/);
 });
 
+/** Changes a service's keyring as a delivery does. */
+async function changeKeyring(
+  folder: string,
+  service: string,
+  change: (keyring: KeyringFile) => void,
+): Promise<void> {
+  const file = join(folder, service, 'keyring.json');
+  const keyring = JSON.parse(await readFile(file, 'utf8')) as KeyringFile;
+  change(keyring);
+  await writeFile(`${file}.new`, JSON.stringify(keyring), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+t.test('a rotation breaks no call, and the old key ends its tunnels with 1001', async (t) => {
+  const { outbound, folder, backend, worker, admin, upgraded } = await relayedPair(
+    t,
+    'enforcing',
+    'enforcing',
+  );
+  const tunnel = await RawClient.connect(t, outbound);
+  tunnel.write(
+    'GET /ws HTTP/1.1\r\nHost: npu-worker\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  await tunnel.until((text) => text.includes('\r\n\r\n'));
+  const held = await RawClient.connect(t, outbound);
+  held.write('GET /long HTTP/1.1\r\nHost: npu-worker\r\nConnection: close\r\n\r\n');
+  await held.until((text) => text.includes('secret'));
+
+  const next = Buffer.alloc(32, 9).toString('base64');
+  const endsMs = Date.now() + 3_000;
+  await changeKeyring(folder, 'npu-worker', ({ inbound }) => {
+    const [old] = inbound['main-backend'] as [KeyringFile['inbound'][string][number]];
+    old.not_after = new Date(endsMs).toISOString();
+    inbound['main-backend']?.unshift({ kid: 'main-backend/2', key: next });
+  });
+  await worker.said('new keyring in force');
+  await changeKeyring(folder, 'main-backend', ({ outbound }) => {
+    outbound['npu-worker'] = { kid: 'main-backend/2', keys: { [relayHost]: next } };
+  });
+  await backend.said('new keyring in force');
+  t.equal((await exchange(t, outbound, post('new key'))).body, 'secret answer to new key');
+  t.ok((await held.end()).length > 1_000_000, 'the call that was under way is complete');
+
+  await tunnel.until((text) => text.endsWith('\x88\x02\x03\xe9'));
+  t.ok(tunnel.text.endsWith('\x88\x02\x03\xe9'), 'the caller gets 1001');
+  t.ok(Date.now() >= endsMs, 'when the key ends, and not before');
+  await tunnel.end();
+  t.equal(upgraded[0], '88820000000003e9', 'and so does the app');
+  t.equal((await exchange(t, outbound, get)).status, 200);
+  const [state] = await readFrom([admin.caller]);
+  t.strictSame(
+    Object.keys(state?.observed?.hops[0] ?? {}).sort(),
+    ['direction', 'host', 'peer', 'sealed'],
+    'all sealed',
+  );
+});
+
 t.test('a connection ends with the key that proved it', async (t) => {
   const { outbound, folder, worker, admin } = await relayedPair(t, 'enforcing', 'enforcing');
   t.equal((await exchange(t, outbound, get)).status, 200);
   const held = await RawClient.connect(t, outbound);
   held.write('GET /long HTTP/1.1\r\nHost: npu-worker\r\n\r\n');
   await held.until((text) => text.includes('secret'));
-  const file = join(folder, 'npu-worker/keyring.json');
-  const keyring = JSON.parse(await readFile(file, 'utf8')) as { inbound: Record<string, unknown> };
-  delete keyring.inbound['main-backend'];
-  await writeFile(`${file}.new`, JSON.stringify(keyring), { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await changeKeyring(folder, 'npu-worker', ({ inbound }) => {
+    delete inbound['main-backend'];
+  });
   await worker.said('new keyring in force');
   t.ok((await held.end()).length < 1_000_000, 'revoke ends it at once');
   t.match(await exchange(t, outbound, get), { status: 502, reason: 'peer-unproven' });
