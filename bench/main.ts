@@ -1,12 +1,12 @@
 /**
- * `npm run bench [-- quick|full|readme|SUBJECT...]`: every peer side by side on this machine, in one run. At most ten
- * minutes; `quick` takes about one, `full` as long as a soak takes; `readme` only writes the README's section anew
+ * `npm run bench [-- quick|full|pages|SUBJECT...]`: every peer side by side on this machine, in one run. At most ten
+ * minutes; `quick` takes about one, `full` as long as a soak takes; `pages` only writes the pages again
  * from the last results. Names of subjects restrict a run to them.
  */
 import { build } from '../tools/build.ts';
 import { drawPlots } from './figures.ts';
 import { busyNote, machine } from './machine.ts';
-import { writeReadme } from './readme.ts';
+import { writePages } from './pages.ts';
 import { Results } from './results.ts';
 import { RunningBench } from './running-bench.ts';
 import { Stage } from './stage.ts';
@@ -23,16 +23,16 @@ const paces: Readonly<Record<Mode, Pace>> = {
 
 /** @returns the exit code */
 async function main(words: readonly string[]): Promise<number> {
-  if (words.join() === 'readme') {
+  if (words.join() === 'pages') {
     const results = new Results('usual');
-    await writeReadme(results, await drawPlots(results));
+    await writePages(results, await drawPlots(results));
     return 0;
   }
   const mode: Mode = words.includes('quick') ? 'quick' : words.includes('full') ? 'full' : 'usual';
   const named = words.filter((word) => word !== mode);
   const unknown = named.filter((word) => !subjects.some(({ id }) => id === word));
   if (unknown.length > 0) {
-    const known = ['quick', 'full', 'readme', ...subjects.map(({ id }) => id)].join(', ');
+    const known = ['quick', 'full', 'pages', ...subjects.map(({ id }) => id)].join(', ');
     throw new Error(`found "${unknown.join(' ')}", expected any of ${known}`);
   }
   const startedAt = performance.now();
@@ -59,7 +59,7 @@ async function main(words: readonly string[]): Promise<number> {
     const plots = await drawPlots(results);
     // A quick run is a smoke test: its figures are no result.
     if (mode !== 'quick' && named.length === 0 && bench.failures.length === 0)
-      await writeReadme(results, plots);
+      await writePages(results, plots);
     for (const failure of bench.failures) say(`failed: ${failure}`);
     say(`\ndone in ${((performance.now() - startedAt) / 1000).toFixed(0)} s; every run is in bench/results/`);
     say(`${measured} passed, ${bench.failures.length} failed`);

@@ -168,7 +168,6 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/hop-client',
       'sidecar/swap',
       'sidecar/guard',
-      'sidecar/swap',
     ],
   },
   'sidecar/bin': {
