@@ -1,5 +1,4 @@
 /** The plots that are drawn from kept results. */
-import { Latencies } from './load/latencies.ts';
 import { decades, type Line, lines, stackedBars, steps } from './plots.ts';
 import type { Kept, Results } from './results.ts';
 import { median } from './statistics.ts';
@@ -42,11 +41,10 @@ async function latencyPlot(results: Results): Promise<boolean> {
   const result = await results.kept('latency');
   if (result === undefined) return false;
   const nines = [0.5, 0.9, 0.99, 0.999];
-  const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => {
-    const latencies = new Latencies(loads['0.5']!.counts);
-    const shares = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
-    return { title, points: shares.map((share) => [1 / (1 - share), latencies.quantile(share)] as const) };
-  });
+  const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => ({
+    title,
+    points: loads['0.5']!.quantiles.map(([share, micros]) => [1 / (1 - share), micros] as const),
+  }));
   const x = {
     title: 'share of the requests that are faster',
     log: true,

@@ -15,11 +15,20 @@ const ids = [
 ];
 const shares = [0.25, 0.5, 0.8];
 
+/** Shares of all requests whose latency is kept of each load, for the plot. */
+const keptShares = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
+
+/** What one load gave: each round, and of all rounds together [share, latency in µs that it does not exceed]. */
+interface Load {
+  readonly samples: Sample[];
+  quantiles: readonly (readonly [number, number])[];
+}
+
 export interface LatencyData {
   readonly title: string;
   /** Requests a second at saturation, by which the loads are chosen. */
   saturation: number;
-  readonly loads: Readonly<Record<string, { readonly samples: Sample[]; readonly counts: number[] }>>;
+  readonly loads: Readonly<Record<string, Load>>;
 }
 
 /** Latency at a quarter, a half and four fifths of what each peer can do, from when each request was due. */
@@ -33,22 +42,25 @@ export const latency: Subject = {
     const data: Record<string, LatencyData> = {};
     for (const { peer, running } of entries) {
       const { perSecond } = await measure(stage, peer, running, pace);
-      const loads = Object.fromEntries(wanted.map((share) => [share, { samples: [], counts: [] }]));
+      const loads = Object.fromEntries(
+        wanted.map((share): [number, Load] => [share, { samples: [], quantiles: [] }]),
+      );
       data[peer.id] = { title: peer.title, saturation: perSecond, loads };
     }
     const rounds = { quick: 1, usual: 3, full: pace.rounds }[mode];
     for (const share of wanted) {
+      const all = new Map(entries.map(({ peer }) => [peer.id, new Latencies()]));
       await interleaved(rounds, entries, async ({ peer, running }) => {
         const { saturation, loads } = data[peer.id]!;
         const load = loads[share]!;
-        const onLatencies = (latencies: Latencies) => {
-          const all = new Latencies(load.counts.length === 0 ? latencies.counts : load.counts);
-          if (load.counts.length > 0) all.add(latencies);
-          load.counts.splice(0, load.counts.length, ...all.counts);
-        };
+        const onLatencies = (latencies: Latencies) => all.get(peer.id)!.add(latencies);
         const perSecond = Math.round(saturation * share);
         load.samples.push(await measure(stage, peer, running, { ...pace, perSecond, onLatencies }));
       });
+      for (const [id, latencies] of all)
+        data[id]!.loads[share]!.quantiles = keptShares.map(
+          (kept) => [kept, latencies.quantile(kept)] as const,
+        );
     }
     const rows = Object.entries(data).map(([id, { title, saturation, loads }]) => [
       title,
