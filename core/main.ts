@@ -6,6 +6,7 @@ import { thisBuild } from '../config/program.ts';
 import { ignoreOtherSignals } from '../config/signals.ts';
 import { loadCoreFiles } from './config/core-files.ts';
 import { DatabaseError } from './database/errors.ts';
+import { type MigrateOptions, migrateDeployment } from './migrate-deployment.ts';
 import { startCore } from './service.ts';
 
 /** Exit codes of sysexits.h. */
@@ -16,10 +17,31 @@ const { version } = thisBuild();
 const program = new Command('countersign-core')
   .description('The core service: chat with session memory, conversation files.')
   .version(version)
-  .requiredOption('--config <file>', 'core.yaml')
+  .option('--config <file>', 'core.yaml')
   .allowExcessArguments(false)
   .exitOverride()
-  .action(({ config }: { config: string }) => run(config));
+  .action(({ config }: { config?: string }) => {
+    if (config === undefined) {
+      const code = 'commander.missingMandatoryOptionValue';
+      return program.error("error: required option '--config <file>' not specified", { exitCode: 1, code });
+    }
+    return run(config);
+  });
+
+program
+  .command('migrate')
+  .description(
+    'Move a deployment from SQLite to PostgreSQL. Can be interrupted and run again; stop the core services first.',
+  )
+  .requiredOption('--from <sqlite:PATH>', 'the database to move')
+  .requiredOption('--to <URL>', 'where to: postgres://USER@HOST:PORT/DATABASE')
+  .option('--password-file <file>', 'the password of that user')
+  .option('--ca-file <file>', "the authority that signed the server's certificate")
+  .option('--files <folder>', 'move the contents of files, too, from this folder into the database')
+  .exitOverride()
+  .action(async (options: MigrateOptions) => {
+    for await (const line of migrateDeployment(options)) process.stdout.write(`${line}\n`);
+  });
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

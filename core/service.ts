@@ -27,12 +27,14 @@ import { chatRoutes } from './http/chat-routes.ts';
 import { useCors } from './http/cors.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
+import { useLimits } from './http/limits.ts';
 import { modelRoutes } from './http/model-routes.ts';
 import { passthroughRoutes } from './http/passthrough-routes.ts';
 import { buildServer } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
 import { streamRoutes } from './http/stream-routes.ts';
 import { tokenRoutes } from './http/token-routes.ts';
+import { CallerLimits } from './limits/caller-limits.ts';
 import { ModelClient } from './llm/client.ts';
 import { ModelFleet } from './llm/model-fleet.ts';
 import { ServedModels } from './llm/served-models.ts';
@@ -112,14 +114,16 @@ export async function startCore(
   const readers = new UnownedReaders(config.unowned_readers);
 
   const app = await buildServer(log, registry, version);
+  const callerLimits = new CallerLimits(config.limits);
   await useCors(app, config.cors);
+  useLimits(app, callerLimits);
   healthRoutes(app, version, {
     database: () => healthOfDatabase(database, membership),
     redis: () => healthOfRedis(redis),
     models: () => healthOfModels(fleet),
   });
   const bodyLimitBytes = Math.max(config.upload_limit, leastBodyLimitBytes);
-  chatRoutes(app, { chat, bodyLimitBytes });
+  chatRoutes(app, { chat, limits: callerLimits, bodyLimitBytes });
   streamRoutes(app, live, archive, readers);
   modelRoutes(app, window, new ServedModels(transport));
   passthroughRoutes(app, {
@@ -131,7 +135,7 @@ export async function startCore(
   });
   tokenRoutes(app, planner, bodyLimitBytes);
   sessionRoutes(app, archive, files, readers);
-  await fileRoutes(app, files, readers);
+  await fileRoutes(app, files, readers, callerLimits);
   await app.ready();
   // From here on: building routes and their documentation takes its time, and nobody waits for it.
   const eventLoop = watchEventLoop({ registry });

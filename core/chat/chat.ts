@@ -21,6 +21,8 @@ export interface ChatCall {
   /** Whom the session belongs to. */
   readonly owner: Owner;
   readonly idempotencyKey: string | undefined;
+  /** Told the tokens of the prompt once it is planned, and those of the answer once the model reports them. */
+  readonly spent: (tokens: number) => void;
 }
 
 /** What became of a request, as the client is told beside the answer. */
@@ -92,7 +94,7 @@ export class Chat {
           (await this.#model.complete(body, until)) as Completion;
         const { plan, answer: completion } = await this.#ask(call, turn, signal, send);
         const answer = finishedAnswer(completion);
-        plan.learn(answer.usage?.prompt_tokens);
+        plan.learn(answer.usage);
         await turn.complete(answer, turn.durable ? await plan.count(answer.message, signal) : undefined);
         if (live !== undefined) {
           for await (const piece of replayed(completion)) live.push(piece, 0);
@@ -189,7 +191,7 @@ export class Chat {
 
   /** Plans a turn for its model and asks; while that one fails, for each of its fallbacks in turn. */
   async #ask<Answer>(
-    { request, owner }: ChatCall,
+    { request, owner, spent }: ChatCall,
     turn: TurnRecord,
     signal: AbortSignal,
     send: Send<Answer>,
@@ -198,10 +200,11 @@ export class Chat {
     let failure: unknown;
     for (const model of this.#fleet.candidates(this.#planner.modelOf(request))) {
       try {
-        const plan = await this.#planner.plan(request, model, turn, caller, signal);
+        const plan = spending(await this.#planner.plan(request, model, turn, caller, signal), spent);
         turn.planned(plan, model);
         const body = toModelRequest(request, model, plan);
         const answer = await this.#fleet.ask(model, signal, () => send(body, signal));
+        spent(plan.context.tokens.prompt);
         return { plan, answer };
       } catch (error) {
         // The first failure says more than that of a fallback, whose window may be too small.
@@ -272,6 +275,17 @@ function limitOf({ turnMs, stopping }: TurnLimits): { signal: AbortSignal; clear
     clear() {
       clearTimeout(timer);
       stopping.removeEventListener('abort', onStop);
+    },
+  };
+}
+
+/** A plan that tells the tokens of the answer as well when the model reports what it has used. */
+function spending(plan: Plan, spent: ChatCall['spent']): Plan {
+  return {
+    ...plan,
+    learn(usage) {
+      plan.learn(usage);
+      if (typeof usage?.completion_tokens === 'number') spent(usage.completion_tokens);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { MessageTokens } from '../tokens/message-tokens.ts';
 import { mediaParts } from '../tokens/prompt.ts';
 import type { PromptExtras, TokenSource } from '../tokens/token-source.ts';
 import type { TokenSources } from '../tokens/token-sources.ts';
+import type { Completion } from './answer.ts';
 import { type ChatRequest, extrasOf, requestedOutput } from './request.ts';
 import { withSummary } from './summary-message.ts';
 import type { PlannedTurn, TurnMessages } from './turn.ts';
@@ -17,8 +18,8 @@ export interface Plan extends PlannedTurn {
   readonly model: string;
   readonly messages: readonly Message[];
   readonly maxOutputTokens: number;
-  /** Takes in `usage.prompt_tokens` of the answer. */
-  learn(promptTokens: unknown): void;
+  /** Takes in what the model reports of the answer. */
+  learn(usage: Completion['usage']): void;
   /** The size of an answer; undefined when it can't be counted now. */
   count(answer: Message, signal: AbortSignal): Promise<MessageTokens | undefined>;
 }
@@ -113,7 +114,7 @@ export class Planner {
           ...(planned.fit.withSummary && turn.summary ? { summary_up_to: turn.summary.upTo } : {}),
         },
         tokensOf: (message) => sizes.countedOf(message),
-        learn: (promptTokens) => this.#calibration.learn(report, promptTokens),
+        learn: (usage) => this.#calibration.learn(report, usage?.prompt_tokens),
         count: async (answer, until) => {
           try {
             return { tokens: await source.message(answer, until), tokenizer: source.tokenizer };

@@ -31,7 +31,7 @@ export async function* relayStateless(
         // Most chunks say neither how the answer ends nor what it cost.
         if (toldApart.test(data) || !data.startsWith('{')) {
           const chunk = parseChunk(data);
-          if (chunk.usage) plan.learn(chunk.usage.prompt_tokens);
+          if (chunk.usage) plan.learn(chunk.usage);
           if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
         }
         finished ||= finishing.test(data);
@@ -99,7 +99,7 @@ export async function* relayDurable(
         throw error;
       }
     }
-    plan.learn(answer.usage?.prompt_tokens);
+    plan.learn(answer.usage);
     await turn.complete(answer, await plan.count(answer.message, signal));
     over = true;
     yield [...held, [endOfStream, 0]];

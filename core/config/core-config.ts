@@ -77,6 +77,22 @@ const timeouts = z.strictObject({
   drain: duration.default(30_000).describe('What running turns get at SIGTERM before they are interrupted.'),
 });
 
+const count = z.int({ error: 'a whole number from 1' }).min(1);
+const limitsOfCaller = {
+  requests_per_minute: count.optional().describe('Requests per minute.'),
+  tokens_per_minute: count.optional().describe('Tokens of prompts and answers per minute.'),
+  parallel_turns: count.optional().describe('Chat requests that are answered at a time.'),
+  stored_bytes: size.optional().describe('Size of all files of the caller that are not deleted.'),
+};
+
+const limits = z.strictObject({
+  ...limitsOfCaller,
+  callers: z
+    .record(serviceName, z.strictObject(limitsOfCaller))
+    .default({})
+    .describe('Other limits for some calling services.'),
+});
+
 /** Which web pages may call the core from a browser. */
 const cors = z.strictObject({
   origins: z
@@ -116,6 +132,9 @@ export const coreConfigSchema = z
         service: serviceName.default('ai-stack').describe('The service that runs the models.'),
       })
       .describe('The models.'),
+    limits: limits
+      .prefault({})
+      .describe('What each calling service may use; counted in each core service. More is a 429.'),
     cors: cors.optional().describe('Which web pages may call the core.'),
     timeouts: timeouts.prefault({}).describe('How long the core waits.'),
   })

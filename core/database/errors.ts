@@ -8,6 +8,7 @@ export type DatabaseErrorCode =
   | 'database-unreachable' // the server is down, hangs, or is not the primary
   | 'database-refused' // the server does not let us in, or is not fit
   | 'deadline-passed' // a slow read took too long
+  | 'move-differs' // after a move to another database something is not the same
   | 'turn-lost' // another core service has taken the turn's session over
   | 'database-lost' // its file was deleted, moved or replaced while in use
   | 'database-closed' // called after close

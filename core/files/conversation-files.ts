@@ -162,6 +162,11 @@ export class ConversationFiles {
     return this.#metadata(fileId);
   }
 
+  /** Bytes of the files of a calling service that are not deleted. */
+  storedBytes(service: string): Promise<number> {
+    return this.#files.storedBytes(service);
+  }
+
   close(): Promise<void> {
     return this.cleaner.close();
   }

@@ -3,12 +3,14 @@ import * as z from 'zod';
 import type { Chat } from '../chat/chat.ts';
 import { chatRequestSchema, namedSession } from '../chat/request.ts';
 import type { ContextRecord } from '../chat/turn.ts';
-import { ownerOf } from './caller.ts';
+import type { CallerLimits } from '../limits/caller-limits.ts';
+import { callerOf, ownerOf } from './caller.ts';
 import { hangUpOf, sendEventStream } from './event-stream-reply.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface ChatRoutesOptions {
   readonly chat: Chat;
+  readonly limits: CallerLimits;
   /** Bodies may have images in them. */
   readonly bodyLimitBytes: number;
 }
@@ -37,12 +39,15 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
     },
     async (request, reply) => {
       const { body, headers } = request;
+      const caller = callerOf(request) ?? '';
       const call = {
         request: body,
         session: namedSession(body, headers['x-session-id']),
         owner: ownerOf(request),
         idempotencyKey: headers['idempotency-key'],
+        spent: (tokens: number) => options.limits.spend(caller, tokens),
       };
+      const endTurn = options.limits.beginTurn(caller);
       const gone = hangUpOf(reply);
       try {
         if (body.stream !== true) {
@@ -55,6 +60,8 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
       } catch (error) {
         if (!gone.aborted) throw error;
         return reply.hijack();
+      } finally {
+        endTurn();
       }
     },
   );

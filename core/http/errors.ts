@@ -9,6 +9,9 @@ import { CoreError, type CoreErrorCode, type OpenAiError, toOpenAiError } from '
 export function useOpenAiErrors(app: FastifyInstance): void {
   app.setErrorHandler(async (error, request, reply) => {
     const { status, body } = describeError(error, request);
+    if (error instanceof CoreError && error.retryAfterSeconds !== undefined) {
+      reply.header('retry-after', error.retryAfterSeconds);
+    }
     return reply.code(status).send(body);
   });
   app.setNotFoundHandler(async (request, reply) => {

@@ -20,6 +20,7 @@ export const coreErrors = {
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   range_not_satisfiable: { status: 416, type: 'invalid_request_error' },
   head_too_large: { status: 431, type: 'invalid_request_error' },
+  rate_limit_exceeded: { status: 429, type: 'rate_limit_error' },
   internal_error: { status: 500, type: 'server_error' },
   model_refused: { status: 502, type: 'server_error' },
   model_unavailable: { status: 502, type: 'server_error' },
@@ -40,12 +41,19 @@ export class CoreError extends Error {
   readonly code: CoreErrorCode;
   /** The request field that is to blame, such as `messages`. */
   readonly param: string | null;
+  /** When trying again may help. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: CoreErrorCode, message: string, options?: ErrorOptions & { param?: string }) {
+  constructor(
+    code: CoreErrorCode,
+    message: string,
+    options?: ErrorOptions & { param?: string; retryAfterSeconds?: number },
+  ) {
     super(message, options);
     this.name = 'CoreError';
     this.code = code;
     this.param = options?.param ?? null;
+    this.retryAfterSeconds = options?.retryAfterSeconds;
   }
 
   get status(): number {

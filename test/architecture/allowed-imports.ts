@@ -108,6 +108,8 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   'core/store': { folders: ['core/terms', 'core/redis', 'core/tokens', 'core/database'] },
   'core/membership': { folders: ['core/store'] },
   'core/files': { folders: ['core/terms', 'core/store'] },
+  'core/limits': { folders: ['core/terms'] },
+  'core/move': { folders: ['core/terms', 'core/database', 'core/membership', 'core/files'] },
   'core/chat': {
     folders: [
       'core/terms',
@@ -127,6 +129,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'core/llm',
       'core/database',
       'core/store',
+      'core/limits',
       'core/files',
       'core/chat',
     ],
@@ -143,7 +146,9 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'core/database',
       'core/store',
       'core/membership',
+      'core/limits',
       'core/files',
+      'core/move',
       'core/chat',
       'core/http',
     ],

@@ -11,6 +11,7 @@ import { FolderStore } from '../../core/files/folder-store.ts';
 import { UnownedReaders } from '../../core/http/caller.ts';
 import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
+import { CallerLimits } from '../../core/limits/caller-limits.ts';
 import { fileStore } from '../../core/store/file-store.ts';
 import { unowned } from '../../core/terms/owner.ts';
 import { sqliteOptions } from './sqlite-options.ts';
@@ -47,7 +48,7 @@ export async function startFileService(t: Test, options: FileServiceOptions = {}
     ...(options.restorableMs === undefined ? {} : { restorableMs: options.restorableMs }),
   });
   const app = await buildServer(log, new Registry(), 'test');
-  await fileRoutes(app, files, new UnownedReaders([]));
+  await fileRoutes(app, files, new UnownedReaders([]), new CallerLimits({ callers: {} }));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   let closed = false;
   const close = async () => {

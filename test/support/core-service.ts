@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import type { CoreConfig, CoreTimeouts } from '../../core/config/core-config.ts';
 import { type LlmModels, loadLlmModels } from '../../core/config/llm-models.ts';
+import { parsePostgresUrl } from '../../core/config/postgres-url.ts';
 import { parseRedisUrl } from '../../core/config/redis-url.ts';
 import { type CoreService, startCore } from '../../core/service.ts';
 import { ModelServer } from './model-server.ts';
@@ -29,7 +30,9 @@ export interface TestCore {
   readonly service: CoreService;
   readonly url: string;
   readonly model: ModelServer;
-  readonly config: CoreConfig & { readonly sqlite: string };
+  readonly config: CoreConfig;
+  /** The embedded database. */
+  readonly sqlite: string;
   readonly logLines: Record<string, unknown>[];
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>;
   /** One turn, not streamed; the body of the answer. */
@@ -48,6 +51,10 @@ export interface TestCoreOptions {
   /** Default: those of {@link modelsFile}. */
   readonly models?: LlmModels;
   readonly unownedReaders?: readonly string[];
+  readonly limits?: Partial<CoreConfig['limits']>;
+  /** URL of a database that is used instead of SQLite, also for contents. */
+  readonly postgres?: string;
+  readonly postgresPool?: number;
   /** Called before the start, with the path of the database that does not exist yet. */
   readonly prepare?: (sqlite: string) => void;
 }
@@ -57,19 +64,21 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
   const model = new ModelServer();
   const { port } = await model.listen();
   const sqlite = options.sqlite ?? join(folder, 'core.db');
-  const config: CoreConfig & { readonly sqlite: string } = {
+  const config: CoreConfig = {
     listen: { host: '127.0.0.1', port: 0 },
     redis: { url: parseRedisUrl(options.redis ?? 'redis://127.0.0.1:1'), databases: { chat: 0 }, pool: 2 },
-    sqlite,
-    files: join(folder, 'files'),
+    ...(options.postgres === undefined
+      ? { sqlite, files: join(folder, 'files') }
+      : { postgres: { url: parsePostgresUrl(options.postgres), pool: options.postgresPool ?? 5 } }),
     upload_limit: 1024 * 1024,
     unowned_readers: [...(options.unownedReaders ?? [])],
+    limits: { callers: {}, ...options.limits },
     outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
     models: { file: modelsFile, service: 'ai-stack' },
     ...(options.cors && { cors: options.cors }),
     timeouts: { ...testTimeouts, ...options.timeouts },
   };
-  options.prepare?.(config.sqlite);
+  options.prepare?.(sqlite);
   const logLines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => void logLines.push(JSON.parse(line)) });
   const service = await startCore(config, options.models ?? (await loadLlmModels(modelsFile)), log, '0.0.0');
@@ -84,6 +93,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
     url,
     model,
     config,
+    sqlite,
     logLines,
     fetch: request,
     say: (session, content, headers = {}) =>

@@ -7,6 +7,7 @@ import { FolderStore } from '../../core/files/folder-store.ts';
 import { UnownedReaders } from '../../core/http/caller.ts';
 import { fileRoutes } from '../../core/http/files/routes.ts';
 import { buildServer } from '../../core/http/server.ts';
+import { CallerLimits } from '../../core/limits/caller-limits.ts';
 import { fileStore } from '../../core/store/file-store.ts';
 import { form } from './core-files.ts';
 import { sqliteOptions } from './sqlite-options.ts';
@@ -23,7 +24,7 @@ const files = new ConversationFiles({
   log,
 });
 const app = await buildServer(log, new Registry(), 'test');
-await fileRoutes(app, files, new UnownedReaders([]));
+await fileRoutes(app, files, new UnownedReaders([]), new CallerLimits({ callers: {} }));
 const url = await app.listen({ host: '127.0.0.1', port: 0 });
 
 const kept: string[] = [];

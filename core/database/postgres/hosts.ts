@@ -54,6 +54,8 @@ export class PrimaryPool {
         Client,
       });
       pool.on('error', onError);
+      // A connection that fails while it is out of the pool, between two statements: the next one says so.
+      pool.on('connect', (client) => client.on('error', () => undefined));
       return pool;
     });
   }
@@ -112,7 +114,7 @@ export class PooledConnection {
 
   async query(text: string, parameters: readonly unknown[] = []) {
     try {
-      return await this.#client.query(text, [...parameters]);
+      return await this.#client.query(text, parameters.map(withoutNul));
     } catch (error) {
       // Anything but the server's own word on a statement leaves it unknown what the connection will say next.
       const { severity, code = '' } = error as { severity?: string; code?: string };
@@ -139,6 +141,11 @@ export class PooledConnection {
   discard(): void {
     this.release(true);
   }
+}
+
+/** PostgreSQL keeps no NUL in texts. */
+function withoutNul(value: unknown): unknown {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value;
 }
 
 const readOnlyTransaction = '25006';

@@ -21,6 +21,9 @@ export interface PostgresOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** The tables themselves, for what is not a query of a core service. */
+export type PostgresConnection = Connection;
+
 /** So few slow reads run at a time, in this core service. */
 const slowConnections = 2;
 /** A write that is in conflict with another one runs again at most so often. */
@@ -34,7 +37,7 @@ const attempts = 10;
 export async function openPostgres(
   options: PostgresOptions,
   migrations: readonly Migration[],
-): Promise<Database> {
+): Promise<Database & { readonly connection: PostgresConnection }> {
   const { servers, pool, timeoutMs, slowReadMs, onError } = options;
   const place = `${servers.hosts.map(({ host, port }) => `${host}:${port}`).join(',')}/${servers.database}`;
   const turns = new PrimaryPool(servers, pool, timeoutMs, onError);
@@ -50,6 +53,7 @@ export async function openPostgres(
       const apart = connectTo(slow);
       return {
         engine: 'postgres',
+        connection: fast,
         schema,
         call: async (name, args) => {
           const query = queries[name] as unknown as Query<unknown, never>;

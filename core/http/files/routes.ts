@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { sessionId } from '../../chat/request.ts';
 import type { ConversationFiles } from '../../files/conversation-files.ts';
+import type { CallerLimits } from '../../limits/caller-limits.ts';
 import type { Owner } from '../../terms/owner.ts';
 import { actorOf, ownerOf, type UnownedReaders } from '../caller.ts';
 import { fromCursor, nextCursor, pageQuery, toPage } from '../page.ts';
@@ -26,24 +27,27 @@ export async function fileRoutes(
   server: FastifyInstance,
   files: ConversationFiles,
   readers: UnownedReaders,
+  limits: CallerLimits,
 ): Promise<void> {
   await server.register(async (scope) => {
     // A file that is too large is ours to refuse, in our words.
     await scope.register(multipart, { throwFileSizeLimit: false });
-    uploads(scope, files);
+    uploads(scope, files, limits);
     lists(scope, files, readers);
     oneFile(scope, files, readers);
     changes(scope, files);
   });
 }
 
-function uploads(server: FastifyInstance, files: ConversationFiles): void {
+function uploads(server: FastifyInstance, files: ConversationFiles, limits: CallerLimits): void {
   const app = server.withTypeProvider<ZodTypes>();
   const upload = async (
     request: FastifyRequest,
     session: string | undefined,
   ): Promise<z.output<typeof listSchema>> => {
     const actor = actorOf(request);
+    const { service } = actor.owner;
+    if (limits.limitsStorage(service)) limits.upload(service, await files.storedBytes(service));
     const staged = await readUpload(request, files.contents, files.uploadLimitBytes, session);
     return { files: (await files.add(actor, staged)).map(toFile), next_cursor: null };
   };

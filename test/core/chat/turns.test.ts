@@ -118,7 +118,7 @@ t.test('the client sees the end of its turn only when the turn is on the disk', 
   for await (const bytes of response.body!) {
     seen += decoder.decode(bytes as Uint8Array);
     if (!seen.includes('finish_reason":"stop')) continue;
-    const database = new DatabaseSync(core.config.sqlite, { readOnly: true });
+    const database = new DatabaseSync(core.sqlite, { readOnly: true });
     t.equal(database.prepare('SELECT count(*) AS n FROM messages').get()?.n, 2);
     database.close();
     break;

@@ -94,7 +94,7 @@ async function tally(
       if (plan.maxOutputTokens > left) counts.over++;
       const wanted = Math.min(left, limits.max_output_tokens, asked.max_tokens ?? Number.POSITIVE_INFINITY);
       if (plan.maxOutputTokens < wanted - 40) counts.shortened++;
-      plan.learn(tokens);
+      plan.learn({ prompt_tokens: tokens });
     } catch (error) {
       if ((error as { code?: string }).code !== 'context_length_exceeded') throw error;
       counts.refused++;

@@ -89,7 +89,7 @@ t.test('what is left of a turn that nothing but the database remembers comes in 
   const seen = parse(await response.text());
   const [turn] = seen.ids[0]!.split(':');
   // Another core service, which has not run the turn.
-  const other = await startTestCore(t, { sqlite: core.config.sqlite });
+  const other = await startTestCore(t, { sqlite: core.sqlite });
   const rest = parse(await (await resume(other, `${turn}:2:4`)).text());
   t.equal(rest.text, 'You said: tell'.slice(4));
   t.ok(rest.done);

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import { DatabaseError } from '../database/errors.ts';
+import type { PostgresConnection } from '../database/postgres/postgres-database.ts';
+import type { ContentStore } from '../files/content-store.ts';
+import { wordsOf } from '../terms/words.ts';
+import { type MovedTable, movedTables } from './moved-tables.ts';
+import type { Row, Source } from './source.ts';
+
+const rowsPerPage = 500;
+
+/** What was moved and compared of one table. */
+export interface MovedCount {
+  readonly table: string;
+  readonly rows: number;
+  /** Of all rows in the order of the key, the same on both sides. */
+  readonly sha256: string;
+}
+
+/** Where contents lie now and will lie; without it their places stay as they are, in a folder that all machines share. */
+export interface ContentMove {
+  readonly from: ContentStore;
+  readonly to: ContentStore;
+}
+
+/**
+ * Moves all rows, and the contents too when asked to, and then compares both sides. What a run before has moved is left
+ * out: after an interruption the same command goes on.
+ *
+ * @param tell is told of each table once it is the same on both sides
+ * @throws {DatabaseError} `move-differs` when something is not the same afterwards
+ */
+export async function move(
+  source: Source,
+  target: PostgresConnection,
+  contents: ContentMove | undefined,
+  tell: (count: MovedCount) => void,
+): Promise<void> {
+  for (const table of movedTables) {
+    await copyTable(source, target, table, contents);
+    if (table.numbered) await advance(target, table);
+  }
+  for (const table of movedTables) tell(await compare(source, target, table, contents !== undefined));
+}
+
+async function copyTable(
+  source: Source,
+  target: PostgresConnection,
+  table: MovedTable,
+  contents: ContentMove | undefined,
+): Promise<void> {
+  let after = await lastMoved(target, table);
+  for (;;) {
+    const rows = source.page(table, after, rowsPerPage);
+    if (rows.length > 0) await insert(target, table, rows, contents);
+    if (rows.length < rowsPerPage) return;
+    after = keyOf(table, rows.at(-1) as Row);
+  }
+}
+
+/** Rows are written in the order of the key, page by page in transactions: all up to the greatest are there. */
+async function lastMoved(
+  { tables }: PostgresConnection,
+  { name, key }: MovedTable,
+): Promise<unknown[] | undefined> {
+  const columns = sql.join(key.map((column) => sql.ref(column)));
+  const order = sql.join(key.map((column) => sql`${sql.ref(column)} DESC`));
+  const { rows } =
+    await sql<Row>`SELECT ${columns} FROM ${sql.table(name)} ORDER BY ${order} LIMIT 1`.execute(tables);
+  return rows[0] === undefined ? undefined : key.map((column) => rows[0]?.[column]);
+}
+
+async function insert(
+  { tables, syntax }: PostgresConnection,
+  { name }: MovedTable,
+  rows: readonly Row[],
+  contents: ContentMove | undefined,
+): Promise<void> {
+  const moved = name === 'contents' && contents !== undefined ? await moveContents(rows, contents) : rows;
+  if (moved.length === 0) return;
+  await tables.transaction().execute(async (transaction) => {
+    await transaction
+      .insertInto(name)
+      .values(moved as never)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    if (name !== 'messages') return;
+    await transaction
+      .insertInto('messages_search')
+      .values(
+        moved.map((row) => ({
+          rowid: row.message_id as number,
+          words: syntax.indexed(wordsOf(row.content as string)),
+        })),
+      )
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  });
+}
+
+/** Contents that are missing or damaged are left out: their files say so, as before. */
+async function moveContents(rows: readonly Row[], { from, to }: ContentMove): Promise<Row[]> {
+  const moved: Row[] = [];
+  for (const row of rows) {
+    const content = await from.open(row.place as string);
+    if (content === undefined) continue;
+    try {
+      const bytes = content.size === 0 ? [] : content.read({ start: 0, end: content.size - 1 });
+      const staged = await to.stage(bytes as AsyncIterable<Buffer>);
+      if (staged.sha256 === row.sha256) moved.push({ ...row, place: staged.place });
+      else await to.remove(staged.place);
+    } finally {
+      await content.close();
+    }
+  }
+  return moved;
+}
+
+/** New rows get numbers after those that were moved. */
+async function advance({ tables }: PostgresConnection, { name, key }: MovedTable): Promise<void> {
+  const column = key[0] as string;
+  await sql`SELECT setval(pg_get_serial_sequence(${name}, ${column}), greatest(max(${sql.ref(column)}), 1))
+    FROM ${sql.table(name)} HAVING max(${sql.ref(column)}) IS NOT NULL`.execute(tables);
+}
+
+async function compare(
+  source: Source,
+  target: PostgresConnection,
+  table: MovedTable,
+  contentsMoved: boolean,
+): Promise<MovedCount> {
+  // Contents have other places there, and each was hashed on its way.
+  if (table.name === 'contents' && contentsMoved) return { table: table.name, rows: 0, sha256: 'by content' };
+  const here = createHash('sha256');
+  const there = createHash('sha256');
+  let rows = 0;
+  for (let after: readonly unknown[] | undefined; ; ) {
+    const wanted = source.page(table, after, rowsPerPage);
+    const found = await pageOf(target, table, after);
+    for (const row of wanted) here.update(canonical(row));
+    for (const row of found) there.update(canonical(row));
+    rows += wanted.length;
+    if (wanted.length < rowsPerPage && found.length < rowsPerPage) break;
+    after = keyOf(table, (wanted.at(-1) ?? found.at(-1)) as Row);
+  }
+  const sha256 = here.digest('hex');
+  if (sha256 === there.digest('hex')) return { table: table.name, rows, sha256 };
+  throw new DatabaseError(
+    'move-differs',
+    `${table.name}: the rows of both databases differ: the target had rows of its own, or was written to; empty it and move again`,
+  );
+}
+
+async function pageOf(
+  { tables }: PostgresConnection,
+  { name, key }: MovedTable,
+  after: readonly unknown[] | undefined,
+): Promise<readonly Row[]> {
+  const columns = sql.join(key.map((column) => sql.ref(column)));
+  const condition =
+    after === undefined
+      ? sql``
+      : sql`WHERE (${columns}) > (${sql.join(after.map((value) => sql`${value}`))})`;
+  const { rows } = await sql<Row>`SELECT * FROM ${sql.table(name)} ${condition}
+    ORDER BY ${columns} LIMIT ${sql.lit(rowsPerPage)}`.execute(tables);
+  return rows;
+}
+
+function keyOf({ key }: MovedTable, row: Row): unknown[] {
+  return key.map((column) => row[column]);
+}
+
+/** A row as text, whatever the order of its columns. */
+function canonical(row: Row): string {
+  return `${JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)))}\n`;
+}
