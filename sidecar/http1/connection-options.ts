@@ -1,3 +1,4 @@
+import { coveredWhenPresent, streamingTrailers } from '../signature/coverage-rules.ts';
 import { foldedName, isIdentityName } from '../terms/field-names.ts';
 import { Remembered } from './remembered.ts';
 
@@ -13,24 +14,12 @@ export interface ConnectionOptions {
 }
 
 /** Fields that decide who calls, what, or where: dropping one at a hop would change what was signed. */
-const covered = new Set([
+const covered = new Set<string>([
   'host',
-  'signature',
-  'signature-input',
-  'content-digest',
   'content-length',
-  'content-type',
-  'content-encoding',
-  'authorization',
-  'cookie',
-  'range',
   'trailer',
-  'x-forwarded-for',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-  'x-original-url',
-  'x-rewrite-url',
+  ...streamingTrailers,
+  ...coveredWhenPresent,
 ]);
 
 const remembered = new Remembered<ConnectionOptions>(200);
