@@ -14,6 +14,9 @@ export interface CoreFleet {
   readonly modelUrl: string;
   readonly redisPort: number;
   readonly sqlite: string;
+  readonly corePid: number;
+  /** Starts a relay to the model, a process of its own (relays.ts). */
+  relay(kind: string): Promise<{ readonly url: string; readonly pid: number }>;
   /** One value of the core's /metrics, the sum over its labels. */
   metric(name: string, labels?: string): Promise<number>;
   stop(): Promise<void>;
@@ -34,14 +37,14 @@ async function start(
   command: string,
   args: readonly string[],
   ready: RegExp,
-): Promise<RegExpExecArray> {
+): Promise<{ readonly match: RegExpExecArray; readonly pid: number }> {
   const child = endWithUs(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   children.push(child);
   for await (const line of createInterface({ input: child.stdout })) {
     const match = ready.exec(line);
     if (match === null) continue;
     child.stdout.resume();
-    return match;
+    return { match, pid: child.pid as number };
   }
   throw new Error(`${command} ended before it was ready`);
 }
@@ -59,7 +62,9 @@ export async function startFleet(fill?: (sqlite: string) => Promise<void>): Prom
     ['--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--dir', folder],
     /Ready to accept/,
   );
-  const [, modelPort] = await start(children, process.execPath, [fromHere('model.ts')], /^port (\d+)/);
+  const {
+    match: [, modelPort],
+  } = await start(children, process.execPath, [fromHere('model.ts')], /^port (\d+)/);
   const config = join(folder, 'core.yaml');
   await writeFile(
     config,
@@ -71,7 +76,7 @@ outbound: 127.0.0.1:${modelPort}
 models: { file: ${fromHere('../../config/llm_models.yaml')} }
 `,
   );
-  await start(
+  const core = await start(
     children,
     process.execPath,
     [fromHere('../../core/main.ts'), '--config', config],
@@ -83,6 +88,12 @@ models: { file: ${fromHere('../../config/llm_models.yaml')} }
     modelUrl: `http://127.0.0.1:${modelPort}`,
     redisPort,
     sqlite,
+    corePid: core.pid,
+    async relay(kind) {
+      const args = [fromHere('relays.ts'), kind, `http://127.0.0.1:${modelPort}`];
+      const { match, pid } = await start(children, process.execPath, args, /^port (\d+)/);
+      return { url: `http://127.0.0.1:${match[1]}`, pid };
+    },
     async metric(name, labels = '') {
       const text = await (await fetch(`${coreUrl}/metrics`)).text();
       return text

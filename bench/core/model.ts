@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 
 /**
  * The bare model: a process that answers each chat request with 20 words at once, or streams them one by one with
- * `x-bench-gap-ms` of the last message (`gap=MS`) between them. Prints its port.
+ * `gap=MS` of the last message between them, and as many as its `chunks=N` says. Prints its port.
  */
 const words = Array.from({ length: 20 }, (_, index) => `word${index} `);
 const chunk = (choice: object) =>
@@ -12,6 +12,8 @@ const server = createServer((request, response) => {
   const parts: Buffer[] = [];
   request.on('data', (part) => parts.push(part));
   request.on('end', () => {
+    // No tokenizer, no list of models.
+    if (!request.url?.endsWith('/chat/completions')) return response.writeHead(404).end();
     const { stream, messages } = JSON.parse(Buffer.concat(parts).toString());
     if (stream !== true) {
       const message = { role: 'assistant', content: words.join('') };
@@ -22,15 +24,16 @@ const server = createServer((request, response) => {
       );
       return;
     }
+    const count = Number(/chunks=(\d+)/.exec(messages.at(-1).content)?.[1] ?? words.length);
     const gapMs = Number(/gap=(\d+)/.exec(messages.at(-1).content)?.[1] ?? 0);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     let sent = 0;
     const next = () => {
-      if (sent === words.length) {
+      if (sent === count) {
         response.end(`${chunk({ delta: {}, finish_reason: 'stop' })}data: [DONE]\n\n`);
         return;
       }
-      response.write(chunk({ delta: { content: words[sent++] }, finish_reason: null }));
+      response.write(chunk({ delta: { content: words[sent++ % words.length] }, finish_reason: null }));
       if (gapMs > 0) setTimeout(next, gapMs);
       else next();
     };

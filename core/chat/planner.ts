@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Calibration } from '../context/calibration.ts';
-import type { ContextWindow, ModelWindow } from '../context/context-window.ts';
+import type { ContextWindow } from '../context/context-window.ts';
 import { type Fit, fit } from '../context/fit.ts';
 import { CoreError } from '../terms/errors.ts';
-import { isInstruction, type Message, textOf } from '../terms/message.ts';
+import { isInstruction, type Message } from '../terms/message.ts';
 import type { MessageTokens } from '../tokens/message-tokens.ts';
 import { mediaParts } from '../tokens/prompt.ts';
 import type { PromptExtras, TokenSource } from '../tokens/token-source.ts';
@@ -12,6 +12,7 @@ import type { Completion } from './answer.ts';
 import { type ChatRequest, extrasOf, requestedOutput } from './request.ts';
 import { withSummary } from './summary-message.ts';
 import type { PlannedTurn, TurnMessages } from './turn.ts';
+import { charactersOf, charactersPerTokenLimit, sum, TurnSizes, windowOf } from './turn-sizes.ts';
 
 /** A turn as it will be sent to one model. */
 export interface Plan extends PlannedTurn {
@@ -35,12 +36,8 @@ export interface CountedPrompt {
 
 /** Remembered names of unknown models, so that each is warned of once; clients choose them, hence a limit. */
 const warnedLimit = 1000;
-/** No vocabulary has tokens that are longer on average: a text of more characters a token can't fit. */
-const charactersPerTokenLimit = 64;
 /** A prompt of more tokens is told to have this many when it can only be estimated. */
 const countLimit = 1_000_000;
-/** So many messages are counted at the same time. */
-const countedAtOnce = 8;
 
 /** Plans turns: what of a conversation fits the window of the model, by the model's own count of tokens. */
 export class Planner {
@@ -126,35 +123,29 @@ export class Planner {
     });
   }
 
-  /** How many tokens a prompt has as it is, without a session. */
+  /** How many tokens a prompt has as it is, without a session. What is far larger than the window is only estimated. */
   async count(request: ChatRequest, caller: string | undefined, signal: AbortSignal): Promise<CountedPrompt> {
     const model = this.modelOf(request);
     const window = this.window.of(model);
-    return this.#sources.using({ model, caller, limit: countLimit }, signal, async (source) => {
-      const { messages } = request;
+    const { messages } = request;
+    const extras = extrasOf(request);
+    const target = { model, caller, limit: countLimit };
+    const count = async (source: TokenSource): Promise<CountedPrompt> => {
+      const whole = await source.whole(messages, extras, signal);
       const media = sum(messages.map((message) => mediaParts(message) * window.limits.image_tokens));
-      const whole = await source.whole(messages, extrasOf(request), signal);
-      const turn: TurnMessages = {
-        instructions: messages.filter(isInstruction),
-        history: [],
-        fresh: messages.filter((message) => !isInstruction(message)),
-        earlierMessages: 0,
-        summary: null,
-        storedTokens: () => undefined,
-      };
-      const sizes = new TurnSizes(source, window, turn, signal);
-      const added = async () =>
-        (await sizes.fixed(turn.fresh, extrasOf(request))) +
-        (await sizes.instructions(turn.instructions)) +
-        sum(turn.instructions.map((message) => sizes.media(message)));
       return {
         model,
-        promptTokens: whole === undefined ? await added() : whole + media,
-        windowTokens: sizes.windowTokens,
+        promptTokens: media + (whole ?? (await addUp(source, messages, extras, signal))),
+        windowTokens: windowOf(window, source),
         tokenizer: source.tokenizer,
-        exact: source.exact && whole !== undefined,
+        exact: whole !== undefined,
       };
-    });
+    };
+    const characters = charactersOf(messages, extras);
+    if (characters > charactersPerTokenLimit * window.limits.context_window_tokens) {
+      return count(this.#sources.estimate(target));
+    }
+    return this.#sources.using(target, signal, count);
   }
 
   async #fit(
@@ -186,7 +177,7 @@ export class Planner {
     const start = found?.start ?? candidates.length;
     if (found === undefined) {
       // What was added up is a little more than the whole: only the whole itself can tell that it does not fit.
-      const whole = await sizes.whole([...turn.instructions, ...fresh], extras);
+      const whole = await sizes.whole([...turn.instructions, ...fresh], extras, fixedTokens);
       if (whole !== undefined)
         found = fit(limits, { ...size, fixedTokens: whole, historyTokens: [], summaryTokens: 0 });
       if (found === undefined) throw tooLarge(model, whole ?? fixedTokens, size.windowTokens);
@@ -209,100 +200,17 @@ export class Planner {
   }
 }
 
-/** The sizes of the messages of one turn, as one source counts them. */
-class TurnSizes {
-  readonly window: ModelWindow;
-  readonly #source: TokenSource;
-  readonly #turn: TurnMessages;
-  readonly #signal: AbortSignal;
-  readonly #counted = new Map<Message, number>();
-
-  constructor(source: TokenSource, window: ModelWindow, turn: TurnMessages, signal: AbortSignal) {
-    this.#source = source;
-    this.window = window;
-    this.#turn = turn;
-    this.#signal = signal;
-  }
-
-  /** The window of the model: what llm_models.yaml says, and never more than its server does. */
-  get windowTokens(): number {
-    const { limits, known } = this.window;
-    const served = this.#source.windowTokens;
-    if (served === undefined) return limits.context_window_tokens;
-    return known ? Math.min(served, limits.context_window_tokens) : served;
-  }
-
-  plannableTokens(safetyMargin: number): number {
-    return this.#source.exact ? this.windowTokens : Math.floor(this.windowTokens * safetyMargin);
-  }
-
-  async instructions(messages: readonly Message[]): Promise<number> {
-    if (messages.some((message) => this.#isHuge(message))) return Number.POSITIVE_INFINITY;
-    return this.#source.instructions(messages, this.#signal);
-  }
-
-  /** Everything that has to be sent, without the instructions. */
-  async fixed(fresh: readonly Message[], extras: PromptExtras): Promise<number> {
-    const base = await this.#source.base(this.#signal);
-    const extra = await this.#source.extras(extras, this.#signal);
-    return base + extra + sum(await this.#sizesOf(fresh));
-  }
-
-  /** Sizes of messages, the newest counted first; those that a budget can't reach are left uncounted, as infinite. */
-  async newest(messages: readonly Message[], budgetTokens: number): Promise<number[]> {
-    const sizes = messages.map(() => Number.POSITIVE_INFINITY);
-    let end = messages.length;
-    for (let left = budgetTokens; end > 0 && left >= 0; end -= countedAtOnce) {
-      const begin = Math.max(0, end - countedAtOnce);
-      const counted = await this.#sizesOf(messages.slice(begin, end));
-      sizes.splice(begin, counted.length, ...counted);
-      left -= sum(counted);
-    }
-    return sizes;
-  }
-
-  async whole(messages: readonly Message[], extras: PromptExtras): Promise<number | undefined> {
-    if (messages.some((message) => this.#isHuge(message))) return undefined;
-    const counted = await this.#source.whole(messages, extras, this.#signal);
-    return counted === undefined ? undefined : counted + sum(messages.map((message) => this.media(message)));
-  }
-
-  media(message: Message): number {
-    return mediaParts(message) * this.window.limits.image_tokens;
-  }
-
-  countedOf(message: Message): MessageTokens | undefined {
-    const tokens = this.#counted.get(message);
-    return tokens === undefined ? undefined : { tokens, tokenizer: this.#source.tokenizer };
-  }
-
-  async #sizesOf(messages: readonly Message[]): Promise<number[]> {
-    const sizes: number[] = [];
-    for (let start = 0; start < messages.length; start += countedAtOnce) {
-      const some = messages.slice(start, start + countedAtOnce);
-      sizes.push(...(await Promise.all(some.map((message) => this.#sizeOf(message)))));
-    }
-    return sizes;
-  }
-
-  async #sizeOf(message: Message): Promise<number> {
-    if (this.#isHuge(message)) return Number.POSITIVE_INFINITY;
-    const stored = this.#turn.storedTokens(message);
-    const tokens =
-      stored?.tokenizer === this.#source.tokenizer
-        ? stored.tokens
-        : await this.#source.message(message, this.#signal);
-    this.#counted.set(message, tokens);
-    return tokens + this.media(message);
-  }
-
-  #isHuge(message: Message): boolean {
-    return textOf(message).length > charactersPerTokenLimit * this.windowTokens;
-  }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+async function addUp(
+  source: TokenSource,
+  messages: readonly Message[],
+  extras: PromptExtras,
+  signal: AbortSignal,
+): Promise<number> {
+  let tokens = (await source.base(signal)) + (await source.extras(extras, signal));
+  tokens += await source.instructions(messages.filter(isInstruction), signal);
+  for (const message of messages)
+    if (!isInstruction(message)) tokens += await source.message(message, signal);
+  return tokens;
 }
 
 /** The results of tool calls need the call before them: then both count as fresh. */

@@ -67,8 +67,12 @@ export class TokenSources {
         );
       }
     }
-    const scale = this.#calibration.scaleOf(target.caller, target.model);
-    return work(new EstimateSource(scale, target.limit));
+    return work(this.estimate(target));
+  }
+
+  /** The estimate, whatever else there is. */
+  estimate({ caller, model, limit }: CountedFor): TokenSource {
+    return new EstimateSource(this.#calibration.scaleOf(caller, model), limit);
   }
 
   #vocabulary(model: string): PromptCounter | undefined {

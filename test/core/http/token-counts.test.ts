@@ -99,3 +99,20 @@ t.test('a server that serves less than llm_models.yaml says is believed', async 
   const refused = await core.say('s', 'word '.repeat(1200));
   t.match(await refused.json(), { error: { code: 'context_length_exceeded' } });
 });
+
+t.test('what is far larger than the window is estimated, and refused without a tokenizer', async (t) => {
+  const core = await startTestCore(t);
+  serveLikeVllm(core.model, vocabulary, 4096);
+  await core.say('s', 'hi');
+  const before = core.model.otherCalls.length;
+  const huge = [{ role: 'user', content: 'word '.repeat(200_000) }];
+  t.match(await (await post(core, '/v1/tokens/count', { messages: huge })).json(), {
+    prompt_tokens: Number,
+    tokenizer: 'estimate',
+    exact: false,
+  });
+  t.match(await (await post(core, '/v1/chat/completions', { messages: huge })).json(), {
+    error: { code: 'context_length_exceeded', message: /many more tokens than the 4096/ },
+  });
+  t.equal(core.model.otherCalls.length, before);
+});
