@@ -156,10 +156,12 @@ function inUnits(value: number, units: readonly (readonly [string, number])[]): 
 
 /** The reference page of one file. */
 export function pageText({ name, about, schema }: Page): string {
-  const rows = keysOf(schema).map(
-    ({ path, kind, fallback, meaning }) =>
-      `| \`${path}\` | ${kind} | ${fallback} | ${meaning.replace(/\|/g, '\\|')} |`,
-  );
+  const rows = keysOf(schema).map(({ path, kind, fallback, meaning }) => [
+    `\`${path}\``,
+    kind,
+    fallback,
+    meaning.replace(/\|/g, '\\|'),
+  ]);
   return `# ${name}
 
 ${about} [config/${exampleOf(name)}](../../config/${exampleOf(name)}) is an example.
@@ -167,10 +169,16 @@ ${about} [config/${exampleOf(name)}](../../config/${exampleOf(name)}) is an exam
 Sizes are an integer with B, KiB, MiB or GiB, durations one with ms, s, m or h. Paths are relative to the file. Unknown keys are errors.
 This page is made from the schema that \`countersign check\`, start and reload use (\`node tools/reference.ts\`).
 
-| key | kind | default | meaning |
-| --- | ---- | ------- | ------- |
-${rows.join('\n')}
+${alignedTable([['key', 'kind', 'default', 'meaning'], ...rows])}
 `;
+}
+
+/** A Markdown table as the formatter writes it; the first row is its head. */
+function alignedTable([head = [], ...rows]: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('\n');
 }
 
 /** Where the example of a file lies, below config/. */
