@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import type { Fleet } from '../config/fleet.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
+import { Admission, type AdmissionLimits, type SharedAdmission } from '../connections/admission.ts';
 import { Arrival, type ArrivalParts } from '../connections/arrival.ts';
 import { HostPool, type PoolObserver } from '../connections/host-pool.ts';
 import { type Served, ServerConnection } from '../connections/server-connection.ts';
@@ -24,8 +26,8 @@ export interface DataPathParts {
   readonly replay: Replay;
   readonly keyring: Keyring;
   readonly policy: Policy;
-  /** How many inbound connections all threads serve together: one number, shared. */
-  readonly inboundCount: Int32Array;
+  /** What all threads count of inbound connections together. */
+  readonly admission: SharedAdmission;
 }
 
 /** How long a connection too many has to read its answer. */
@@ -49,7 +51,7 @@ export class DataPath {
   /** Inbound connections of which it is not known yet what they speak. */
   readonly #arrivals = new Set<Arrival>();
   readonly #retirement: Retirement | undefined = undefined;
-  readonly #inboundCount: Int32Array;
+  readonly #admission: Admission;
   readonly #listeners: Listener[] = [];
 
   constructor(parts: DataPathParts) {
@@ -57,7 +59,7 @@ export class DataPath {
     const { timeouts, inbound } = config;
     this.telemetry = telemetry;
     this.#config = config;
-    this.#inboundCount = parts.inboundCount;
+    this.#admission = new Admission(config.limits, parts.admission, addressesOf(policy.fleet));
     this.#callees = new Callees(
       policy.fleet,
       keyring,
@@ -80,7 +82,7 @@ export class DataPath {
         connections: new Set(),
         onClosed: ({ peer }) => {
           telemetry.hopConnection('inbound', peer?.caller, peer !== undefined, -1);
-          this.#inboundGone();
+          telemetry.connections('inbound', -1);
         },
       };
       this.#retirement = new Retirement(keyring, this.#inbound.connections);
@@ -124,33 +126,33 @@ export class DataPath {
     const parts: ArrivalParts = {
       timeouts: this.#config.timeouts,
       keyOf: (kid) => inbound.handler.keyOf(kid),
-      serve: (socket, peer) => {
+      serve: (socket, peer, place) => {
         this.telemetry.hopConnection('inbound', peer?.caller, peer !== undefined, 1);
-        return ServerConnection.serve(socket, inbound, undefined, peer);
+        const connection = ServerConnection.serve(socket, inbound, undefined, peer);
+        connection.place = place;
+        place.holder = connection;
+        return connection;
       },
       onHandshake: (result, peer) => this.telemetry.handshake('inbound', peer?.caller, undefined, result),
       onEnd: (arrival, isServed) => {
         this.#arrivals.delete(arrival);
-        if (!isServed) this.#inboundGone();
+        if (!isServed) this.telemetry.connections('inbound', -1);
       },
     };
     return Listener.open(on, (socket) => {
-      if (Atomics.load(this.#inboundCount, 0) >= this.#config.limits.connections)
-        this.#turnAway(socket, inbound.handler);
-      else {
-        const arrival = Arrival.accept(socket, parts);
-        if (arrival === undefined) return;
-        this.#arrivals.add(arrival);
-        Atomics.add(this.#inboundCount, 0, 1);
-        this.telemetry.connections('inbound', 1);
+      const place = this.#admission.admit(socket.remoteAddress ?? '');
+      if (typeof place === 'string') {
+        this.#turnAway(socket, inbound.handler, place);
+        return;
       }
+      const arrival = Arrival.accept(socket, parts, place);
+      if (arrival === undefined) {
+        place.leave();
+        return;
+      }
+      this.#arrivals.add(arrival);
+      this.telemetry.connections('inbound', 1);
     });
-  }
-
-  /** An inbound connection is gone. */
-  #inboundGone(): void {
-    this.telemetry.connections('inbound', -1);
-    Atomics.sub(this.#inboundCount, 0, 1);
   }
 
   /** Counts the connections to one host of a callee. */
@@ -162,8 +164,8 @@ export class DataPath {
   }
 
   /** One connection too many: it gets an answer, and no place. */
-  #turnAway(socket: Socket, inbound: Inbound): void {
-    const detail = `The sidecar serves limits.connections, ${this.#config.limits.connections}, connections already.`;
+  #turnAway(socket: Socket, inbound: Inbound, limit: keyof AdmissionLimits): void {
+    const detail = `The sidecar serves limits.${limit}, ${this.#config.limits[limit]}, connections already.`;
     const refusal = { reason: 'too-many-connections', detail } as const;
     const requestId = inbound.onMalformed(refusal);
     socket.on('error', () => {});
@@ -184,6 +186,7 @@ export class DataPath {
   takeUpPolicy({ fleet, matrix }: Policy): void {
     this.telemetry.setPeers(fleet.services.keys());
     this.#callees.replace(fleet);
+    this.#admission.replaceFleet(addressesOf(fleet));
     this.#inbound?.handler.onPolicy(matrix.of(this.#config.service), fleet.coveredFields);
   }
 
@@ -225,6 +228,11 @@ export class DataPath {
     this.#callees.close();
     this.telemetry.close();
   }
+}
+
+/** Where peers of the fleet call from. */
+function addressesOf({ services }: Fleet): readonly string[] {
+  return [...services.values()].flatMap(({ hosts }) => hosts);
 }
 
 /** The authorities that mean this service: its name, alone or with the listener's port. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Build } from '../../config/program.ts';
 import { type Admin, startAdmin } from '../admin/server.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
+import { newSharedAdmission } from '../connections/admission.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { loadedKeys } from '../keyring/loaded-keys.ts';
 import type { InheritedSockets } from '../listen/inherited-sockets.ts';
@@ -47,7 +48,7 @@ export class Sidecar {
   readonly #parts: SidecarParts;
   readonly #path: DataPath;
   readonly #threads: Thread[] = [];
-  readonly #inboundCount = new Int32Array(new SharedArrayBuffer(4));
+  readonly #admission = newSharedAdmission();
   readonly #startedAt = performance.now();
   /** The keyring that every thread has loaded. */
   #keyring: Keyring;
@@ -76,7 +77,7 @@ export class Sidecar {
       },
       keyring: keys.current,
       policy: policy.current,
-      inboundCount: this.#inboundCount,
+      admission: this.#admission,
     });
   }
 
@@ -92,7 +93,7 @@ export class Sidecar {
     const { listen, group } = config.admin;
     const ownAdmin = 'path' in listen ? { ...listen, group } : listen;
     for (const [index] of others.entries()) {
-      const start = { worker: index + 1, config, state: state.shared, inboundCount: this.#inboundCount };
+      const start = { worker: index + 1, config, state: state.shared, admission: this.#admission };
       this.#threads.push(await Thread.start(binary.phase, start, onFault));
     }
     try {

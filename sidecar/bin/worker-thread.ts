@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { thisBuild } from '../../config/program.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
+import type { SharedAdmission } from '../connections/admission.ts';
 import type { ListenPlan } from '../listen/listen-plan.ts';
 import { KeySource } from '../reload/key-source.ts';
 import { PolicySource } from '../reload/policy-source.ts';
@@ -16,7 +17,7 @@ export interface WorkerStart {
   readonly worker: number;
   readonly config: SidecarConfig;
   readonly state: SharedState;
-  readonly inboundCount: Int32Array;
+  readonly admission: SharedAdmission;
 }
 
 /** What the main thread asks of a worker; every question is answered once. */
@@ -43,7 +44,7 @@ export type Answer = { readonly id: number } & ({ readonly result: unknown } | {
 /** Runs the data path of one worker thread: its binary is that of the program, for it is part of the same bundle. */
 export async function runWorkerThread(binary: Binary): Promise<void> {
   const port = parentPort as MessagePort;
-  const { worker, config, state, inboundCount } = workerData as WorkerStart;
+  const { worker, config, state, admission } = workerData as WorkerStart;
   const log = openLog({ service: config.service, phase: binary.phase, version: thisBuild().version, worker });
   const [policy, keys] = await Promise.all([PolicySource.open(config), KeySource.open(config.keyring)]);
   const { memory, marks } = attachState(state);
@@ -62,7 +63,7 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
     },
     keyring: keys.current,
     policy: policy.current,
-    inboundCount,
+    admission,
   });
   const calls: WorkerCalls = {
     listen: (plan) => path.listen(plan),

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HandshakeResult, Peer } from '../terms/handshake.ts';
+import type { Place, PlaceHolder } from './admission.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import { protocolOf } from './first-byte.ts';
 import type { HandshakeError } from './handshake.ts';
@@ -13,7 +14,7 @@ export interface ArrivalParts {
   /** The key of a key id; undefined when it is not accepted. */
   keyOf(kid: string): PeerKey | undefined;
   /** The connection speaks HTTP, inside TLS when there is a peer; what is returned reads from it. */
-  serve(socket: OwnedSocket, peer: Peer | undefined): SocketOwner;
+  serve(socket: OwnedSocket, peer: Peer | undefined, place: Place): SocketOwner;
   /** A handshake has ended, with whom if the peer is proven. */
   onHandshake(result: HandshakeResult, peer: Peer | undefined): void;
   /** The connection is gone, or served by another owner from now on. */
@@ -24,22 +25,25 @@ export interface ArrivalParts {
  * An accepted connection until it is known what it speaks: its first byte tells, and a TLS handshake has to be
  * completed with a pair key.
  */
-export class Arrival implements SocketOwner, HandshakeOwner, Timed {
+export class Arrival implements SocketOwner, HandshakeOwner, PlaceHolder, Timed {
   readonly bodyBuffer = undefined;
   deadline: number;
   readonly #parts: ArrivalParts;
+  readonly #place: Place;
   #socket: OwnedSocket | undefined;
   #timedOut = false;
 
-  private constructor(accepted: Socket, parts: ArrivalParts) {
+  private constructor(accepted: Socket, parts: ArrivalParts, place: Place) {
     this.#parts = parts;
+    this.#place = place;
+    place.holder = this;
     this.deadline = coarseNow() + parts.timeouts.idle;
     this.#socket = adopt(accepted, this);
   }
 
   /** Waits for the first byte of an accepted connection; undefined when it is gone already. */
-  static accept(accepted: Socket, parts: ArrivalParts): Arrival | undefined {
-    const arrival = new Arrival(accepted, parts);
+  static accept(accepted: Socket, parts: ArrivalParts, place: Place): Arrival | undefined {
+    const arrival = new Arrival(accepted, parts, place);
     if (arrival.#socket === undefined) return undefined;
     watch(arrival);
     arrival.#socket.read(0);
@@ -67,7 +71,7 @@ export class Arrival implements SocketOwner, HandshakeOwner, Timed {
       }
       case 'http':
         this.#leave(true);
-        socket.owner = this.#parts.serve(socket, undefined);
+        socket.owner = this.#parts.serve(socket, undefined, this.#place);
         return socket.owner.onBytes(buffer, length);
       default:
         socket.destroy();
@@ -90,16 +94,19 @@ export class Arrival implements SocketOwner, HandshakeOwner, Timed {
   onProven(socket: OwnedSocket, peer: Peer): SocketOwner {
     this.#leave(true);
     this.#parts.onHandshake('proven', peer);
-    return this.#parts.serve(socket, peer);
+    this.#place.onProven();
+    return this.#parts.serve(socket, peer, this.#place);
   }
 
   onFailed(error: HandshakeError): void {
+    this.#place.onHandshakeFailed();
     this.#parts.onHandshake(this.#timedOut ? 'timed-out' : error.failure, undefined);
     this.#leave(false);
   }
 
   #leave(isServed: boolean): void {
     unwatch(this);
+    if (!isServed) this.#place.leave();
     this.#socket = undefined;
     this.#parts.onEnd(this, isServed);
   }
@@ -120,6 +127,10 @@ export class Arrival implements SocketOwner, HandshakeOwner, Timed {
   }
 
   end(): void {
+    this.#socket?.destroy();
+  }
+
+  evict(): void {
     this.#socket?.destroy();
   }
 

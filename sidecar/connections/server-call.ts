@@ -21,6 +21,7 @@ export interface CallConnection {
   readonly order: ResponseOrder<ServerCall>;
   /** A call takes its place in the order of responses. */
   begin(call: ServerCall): void;
+  onProven(): void;
   suspend(): void;
   block(): void;
   resume(): void;
@@ -76,6 +77,9 @@ export class ServerCall implements CallerEnd, Ordered {
   begin(events: CallerEvents): void {
     this.events = events;
     this.#connection.begin(this);
+  }
+  onProven(): void {
+    this.#connection.onProven();
   }
 
   suspend(): void {

@@ -6,6 +6,8 @@ import { problem, problemText } from '../http1/problem.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { Hop, Peer } from '../terms/handshake.ts';
 import type { Refusal } from '../terms/refusal.ts';
+import type { Place, PlaceHolder } from './admission.ts';
+import { BodyPace } from './body-pace.ts';
 import { CollectedBody } from './collected-body.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
 import { ReadBuffer } from './read-buffer.ts';
@@ -37,7 +39,7 @@ export interface Served {
  * A connection on which requests arrive: finds heads and bodies in it. One request follows the other, but safe ones
  * without a body, which run side by side.
  */
-export class ServerConnection implements CallConnection, SocketOwner, Timed {
+export class ServerConnection implements CallConnection, PlaceHolder, SocketOwner, Timed {
   readonly socket: OwnedSocket;
   readonly order: ResponseOrder<ServerCall>;
   /** The callee of a listener that serves one callee only. */
@@ -51,6 +53,8 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   readEnded = false;
   state: State = 'head';
   requests = 0;
+  /** Among all inbound connections; undefined on outbound, which only the local app reaches. */
+  place: Place | undefined = undefined;
   /** The present request has been put back once. */
   wasSuspended = false;
   readonly #served: Served;
@@ -67,6 +71,8 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   #headDeadline = Number.POSITIVE_INFINITY;
   /** The body of the present request, while it arrives. */
   #body: RequestBody | CollectedBody | undefined = undefined;
+  /** Of a body whose peer has proven nothing. */
+  #pace: BodyPace | undefined = undefined;
   #lingered = 0;
 
   private constructor(
@@ -157,8 +163,10 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   #take(buffer: Buffer, length: number): boolean {
     switch (this.state) {
       case 'head':
+        break;
       case 'collect':
       case 'body':
+        this.#pace?.add(length);
         break;
       case 'tunnel':
         this.deadline = coarseNow() + this.#handler.timeouts.tunnel_idle;
@@ -264,6 +272,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     this.#headDeadline = Number.POSITIVE_INFINITY;
     this.deadline = Number.POSITIVE_INFINITY;
     this.requests++;
+    this.place?.onRequest();
     // A client that takes no answers has none asked for ahead, either: they would pile up.
     this.#readsAhead =
       head.isSafe &&
@@ -277,6 +286,10 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   begin(call: ServerCall): void {
     this.wasSuspended = false;
     this.order.begin(call);
+  }
+
+  onProven(): void {
+    this.place?.onProven();
   }
 
   #headBegan(): void {
@@ -303,7 +316,10 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
   resume(): void {
     this.#blocked = false;
     if (this.state === 'closed') return;
-    if (this.state === 'body') this.deadline = coarseNow() + this.#handler.timeouts.idle;
+    if (this.state === 'body') {
+      this.#pace?.restart(coarseNow());
+      this.#awaitBody();
+    }
     const { state } = this;
     if ((state === 'head' || state === 'body' || state === 'collect') && this.#unread.takeKept()) this.#use();
     if (this.#awaitsNothing()) this.end();
@@ -346,14 +362,16 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     this.#body = body;
     this.bodyBuffer = body.room;
     this.state = 'collect';
-    this.deadline = coarseNow() + this.#handler.timeouts.idle;
+    this.#watchPace();
+    this.#awaitBody();
   }
 
   /** Passes the body of the present request to its exchange as it comes. */
   stream(head: RequestHead): void {
     this.state = 'body';
-    const { idle, response } = this.#handler.timeouts;
-    this.deadline = coarseNow() + (this.#blocked ? response : idle);
+    this.#watchPace();
+    if (this.#blocked) this.deadline = coarseNow() + this.#handler.timeouts.response;
+    else this.#awaitBody();
     this.#body = new RequestBody(
       head,
       this.#handler.limits.head,
@@ -363,9 +381,20 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     this.bodyBuffer ??= takeBodyBuffer();
   }
 
+  /** A proven peer may send as slowly as it likes. */
+  #watchPace(): void {
+    this.#pace = this.place?.isProven === false ? new BodyPace(coarseNow()) : undefined;
+  }
+
+  /** Sets the time by which more of the body has to come. */
+  #awaitBody(): void {
+    const idleUntil = coarseNow() + this.#handler.timeouts.idle;
+    this.deadline = Math.min(idleUntil, this.#pace?.endsAtMs ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Gives the bytes of a body to whoever it is for. */
   #useBody(body: RequestBody | CollectedBody): void {
-    this.deadline = coarseNow() + this.#handler.timeouts.idle;
+    this.#awaitBody();
     const broken = body.use(this.#unread);
     if (broken !== undefined) {
       this.#front?.onRequestBroken(broken);
@@ -448,6 +477,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     }
     this.state = 'head';
     this.deadline = coarseNow() + this.#handler.timeouts.idle;
+    this.place?.onIdle();
     // A client that sends requests and takes no answers gets no further ones until it does.
     if (this.socket.writableNeedDrain) this.#blocked = true;
     else if (this.#unread.hasKept) this.resume();
@@ -492,11 +522,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
         return;
       case 'collect':
       case 'body':
-        this.#front?.onRequestBroken(
-          this.#blocked
-            ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
-            : { reason: 'request-timeout', detail: 'The body of the request stopped arriving.' },
-        );
+        this.#onBodyDeadline();
         return;
       case 'tunnel':
         this.#front?.onTunnelIdle();
@@ -507,6 +533,27 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
       default:
         this.socket.destroy();
     }
+  }
+
+  #onBodyDeadline(): void {
+    const now = coarseNow();
+    const pace =
+      this.#blocked || this.#pace === undefined || now < this.#pace.endsAtMs ? undefined : this.#pace;
+    if (pace?.isTooSlow(now) === false) {
+      this.#awaitBody();
+      return;
+    }
+    this.#front?.onRequestBroken(
+      this.#blocked
+        ? { reason: 'upstream-timeout', detail: 'The body of the request was not taken in time.' }
+        : {
+            reason: 'request-timeout',
+            detail:
+              pace === undefined
+                ? 'The body of the request stopped arriving.'
+                : 'The body of the request arrived at less than 1 KiB/s.',
+          },
+    );
   }
 
   onConnected(): void {}
@@ -549,6 +596,11 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     else if (this.state === 'head') this.resume();
   }
 
+  /** Closes at once: the place is needed for another connection, and no request is under way. */
+  evict(): void {
+    this.socket.destroy();
+  }
+
   /** Ends the connection so that the peer cannot take what it got for the whole. */
   abort(): void {
     this.socket.resetAndDestroy();
@@ -562,6 +614,7 @@ export class ServerConnection implements CallConnection, SocketOwner, Timed {
     this.#body = undefined;
     unwatch(this);
     this.#served.connections.delete(this);
+    this.place?.leave();
     this.#served.onClosed(this);
     for (const call of calls) call.events?.onCallerClosed();
   }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import type { Test } from 'tap';
-import { Arrival } from '../../sidecar/connections/arrival.ts';
+import { Admission, newSharedAdmission, type Place } from '../../sidecar/connections/admission.ts';
+import { Arrival, type ArrivalParts } from '../../sidecar/connections/arrival.ts';
 import type { HandshakeError } from '../../sidecar/connections/handshake.ts';
 import { dialSealed } from '../../sidecar/connections/sealed-client.ts';
 import type { OwnedSocket, SocketOwner } from '../../sidecar/connections/socket.ts';
@@ -29,8 +30,10 @@ export class ServerEnd {
   static async start(t: Test, connectMs = 5_000): Promise<ServerEnd> {
     let end: ServerEnd;
     const open = new Set<{ destroy(): void }>();
+    const limits = { connections: 1000, unproven_connections: 1000, per_address: 1000 };
+    const admission = new Admission(limits, newSharedAdmission(), []);
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (accepted) => {
-      const arrival = Arrival.accept(accepted, {
+      const parts: ArrivalParts = {
         timeouts: { idle: 60_000, connect: connectMs },
         keyOf: (id) => (id === kid ? { caller: 'main-backend', kid, psk } : undefined),
         serve: (socket, peer) => {
@@ -42,7 +45,9 @@ export class ServerEnd {
           end.ended++;
           end.#changed();
         },
-      });
+      };
+      const place = admission.admit(accepted.remoteAddress ?? '') as Place;
+      const arrival = Arrival.accept(accepted, parts, place);
       if (arrival !== undefined) open.add({ destroy: () => arrival.abort() });
     });
     end = new ServerEnd(await listen(t, server));

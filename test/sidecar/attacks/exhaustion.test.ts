@@ -11,7 +11,8 @@ const MiB = 1024 * 1024;
 const health = 'GET /api/health HTTP/1.1\r\nHost: npu-worker\r\n\r\n';
 
 t.test('10,000 idle connections: bounded memory, and the sidecar serves on', async (t) => {
-  const { inbound, sidecar } = await startTarget(t);
+  const limits = 'limits: { connections: 12000, unproven_connections: 12000, per_address: 12000 }';
+  const { inbound, sidecar } = await startTarget(t, 'enforcing', limits);
   t.equal((await exchange(t, inbound, health)).status, 200);
   const before = await residentBytes(sidecar.child.pid!);
   const clients: RawClient[] = [];
@@ -29,12 +30,14 @@ t.test('10,000 idle connections: bounded memory, and the sidecar serves on', asy
   for (const client of clients) client.socket.destroy();
 });
 
-t.test('a flood past the limit is turned away, whoever is served stays served', async (t) => {
-  const { inbound, sidecar } = await startTarget(t, 'enforcing', 'limits: { connections: 20 }');
-  const served = await Promise.all(Array.from({ length: 20 }, () => RawClient.connect(t, inbound)));
-  for (const client of served) {
-    client.write(health);
+t.test('a flood past the limit is turned away, proven peers stay served', async (t) => {
+  const { inbound, sidecar, signed } = await startTarget(t, 'enforcing', 'limits: { connections: 20 }');
+  const served: RawClient[] = [];
+  for (let i = 0; i < 20; i++) {
+    const client = await RawClient.connect(t, inbound);
+    client.write(signed().bytes);
     t.equal((await client.response()).status, 200);
+    served.push(client);
   }
   const flood = await Promise.all(
     Array.from({ length: 500 }, async () => {
