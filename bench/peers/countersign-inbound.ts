@@ -19,4 +19,9 @@ export function inboundWith(id: string, title: string, settings: SidecarSettings
   };
 }
 
-export const countersignInbound = inboundWith('countersign-inbound', 'Countersign inbound', {});
+/** Generators open all their connections from one address before they prove anything. */
+const limits = 'limits: { unproven_connections: 12000, per_address: 12000 }';
+
+export const countersignInbound = inboundWith('countersign-inbound', 'Countersign inbound', {
+  further: limits,
+});

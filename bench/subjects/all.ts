@@ -8,6 +8,7 @@ import { idle } from './idle.ts';
 import { latency } from './latency.ts';
 import { matrixSize } from './matrix-size.ts';
 import { nonces } from './nonces.ts';
+import { overload } from './overload.ts';
 import { parts } from './parts.ts';
 import { pauses } from './pauses.ts';
 import { soak } from './soak.ts';
@@ -28,6 +29,7 @@ export const subjects: readonly Subject[] = [
   bodies,
   streams,
   idle,
+  overload,
   startUp,
   pauses,
   functionsOf('signature', 'Signing and verifying one call, single functions', ['usual', 'full']),
