@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { leaveSettledState } from '../../tools/settled-state.ts';
 import { fleetOf, fleetYaml, keyringsOf } from './keyrings.ts';
+
+export { freePorts } from './free-ports.ts';
 
 export type Phase = 'logging' | 'enforcing';
 
@@ -121,20 +123,6 @@ ${options.further ?? ''}
   const sidecar = new SidecarProcess(child);
   t.teardown(() => sidecar.stop('SIGKILL'));
   return sidecar;
-}
-
-/** Ports of this machine that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /**
