@@ -169,6 +169,54 @@ t.test('attack: a path with several readings passes only if all of them are allo
   });
 });
 
+t.test('attack: a call is public only if every reading of it is', async (t) => {
+  const open = compileMatrix(
+    parseYaml(
+      'authorization.yaml',
+      `services:
+  npu-worker:
+    public: [ GET /files/*, "GET,HEAD /both/**", POST /upload ]
+    callers:
+      main-backend: [ "* /**" ]
+`,
+    ),
+  ).of('npu-worker');
+  const headers = (methods: readonly string[], paths: readonly string[] = []) =>
+    ({ unreadable: false, methods, paths }) as const;
+  const closed: readonly (readonly [string, string, ReturnType<typeof headers> | undefined])[] = [
+    ['GET', '/files/a%2Fsecret', undefined],
+    ['GET', '/files//secret', undefined],
+    ['GET', '//both/a', undefined],
+    ['GET', '/both%2Fa', undefined],
+    ['GET', '/files/a', headers(['DELETE'])],
+    ['GET', '/files/a', headers([], ['/secret'])],
+    ['POST', '/upload', headers(['GET'])],
+    // The last reading of several is the one that is not public.
+    ['GET', '/both/a', headers(['HEAD', 'PUT'])],
+    ['GET', '/both/a', headers(['HEAD'], ['/both/b', '/files/c'])],
+  ];
+  for (const [method, path, further] of closed) {
+    const name = `${method} ${path} ${JSON.stringify(further)}`;
+    t.equal(isPublic(open, method, path, further), undefined, name);
+    t.equal(authorize(open, undefined, method, path, further).kind, 'denied', name);
+    t.equal(authorize(open, 'main-backend', method, path, further).kind, 'allowed', `${name}: by its caller`);
+  }
+  for (const [method, path, further] of [
+    ['GET', '/both//a%2Fb', undefined],
+    ['GET', '/both/a', headers(['HEAD'], ['/both/b'])],
+    ['GET', '/files/a', headers(['GET'], ['/files/b'])],
+  ] as const) {
+    t.ok(isPublic(open, method, path, further), path);
+    t.equal(authorize(open, undefined, method, path, further).kind, 'public');
+  }
+  const unreadable = { unreadable: true, found: 'two methods' } as const;
+  t.equal(isPublic(open, 'GET', '/files/a', unreadable), undefined);
+  t.match(authorize(open, 'main-backend', 'GET', '/files/a', unreadable), {
+    denial: { reason: 'ambiguous-path' },
+  });
+  t.equal(isPublic(open, 'GET', '/both/..%2Fx'), undefined, 'ambiguous, whatever the matrix says');
+});
+
 t.test('a denial never carries more of a long path than it takes to recognise it', async (t) => {
   const found = denial('main-backend', 'GET', `/${'x'.repeat(10_000)}/${'y'.repeat(5000)}`);
   t.ok(JSON.stringify(found).length < 2000);
