@@ -26,6 +26,8 @@ export interface StateOptions {
   readonly signal?: AbortSignal;
   /** The wall clock, in milliseconds since the epoch. */
   readonly now?: () => number;
+  /** A clock that never steps, in milliseconds. */
+  readonly monotonicNow?: () => number;
 }
 
 /**
@@ -173,7 +175,8 @@ export async function openState(directory: string, options: StateOptions): Promi
 /** Seconds since the epoch by the clock of retention. */
 type Clock = () => number;
 
-async function takeUp(directory: string, { kids, now = Date.now }: StateOptions) {
+async function takeUp(directory: string, options: StateOptions) {
+  const { kids, now = Date.now, monotonicNow = () => performance.now() } = options;
   const handoverFile = join(directory, files.handover);
   const marksFile = join(directory, files.marks);
   const durable = await readMarks(marksFile);
@@ -181,8 +184,8 @@ async function takeUp(directory: string, { kids, now = Date.now }: StateOptions)
   const origin: Origin =
     handover !== undefined ? 'handed-over' : durable === undefined ? 'no-marks' : 'crashed';
 
-  const retention = new RetentionClock(now(), performance.now());
-  const clock = () => retention.read(now(), performance.now());
+  const retention = new RetentionClock(now(), monotonicNow());
+  const clock = () => retention.read(now(), monotonicNow());
   const start = clock();
   const lostTo = start + aheadSeconds;
   const memory = handover?.memory ?? new ReplayMemory();

@@ -114,6 +114,77 @@ t.test('a caller that fills its part of the memory harms nobody else', async (t)
   t.equal(memory.admit('a/1', 'nonce-0123456789', start + 1000), 'fresh', 'and there is room again');
 });
 
+t.test('counts entries for each caller and minute, as they come and as they are forgotten', async (t) => {
+  const capacity = 40;
+  const minute = start - (start % 60);
+  const step = fc.oneof(
+    {
+      weight: 10,
+      arbitrary: fc.record({
+        kid: fc.constantFrom('a/1', 'a/2', 'b/1', 'c/1'),
+        nonce: fc.nat(40),
+        at: fc.nat(2),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ forget: fc.nat(2) }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
+      const memory = memoryFor(['a/1', 'a/2', 'b/1', 'c/1'], capacity);
+      // Of half of the memory each of three callers has a third to itself; the other half is for all.
+      const guarantee = Math.floor(capacity / 2 / 3);
+      const common = capacity - 3 * guarantee;
+      let entries: { caller: string; key: string; at: number }[] = [];
+      let admitted = 0;
+      let horizon = -1;
+      const touched = new Set<number>();
+      const of = (caller: string, at?: number) =>
+        entries.filter((one) => one.caller === caller && (at === undefined || one.at === at)).length;
+      const borrowed = () =>
+        ['a', 'b', 'c'].reduce((sum, caller) => sum + Math.max(0, of(caller) - guarantee), 0);
+      for (const step of steps) {
+        if ('forget' in step) {
+          memory.forget(minute + 60 * step.forget + 59 + 301);
+          for (const at of touched) if (at <= step.forget) horizon = Math.max(horizon, at);
+          entries = entries.filter(({ at }) => at > step.forget);
+        } else {
+          const { kid, nonce, at } = step;
+          const caller = kid[0] as string;
+          const key = `${kid} ${nonce} ${at}`;
+          const admission = memory.admit(kid, `nonce-${String(nonce).padStart(16, '0')}`, minute + 60 * at);
+          if (at <= horizon) {
+            if (admission !== 'lost') return false;
+            continue;
+          }
+          touched.add(at);
+          const isKnown = entries.some((one) => one.key === key);
+          const isFull = of(caller) >= guarantee && borrowed() >= common;
+          if (admission !== (isKnown ? 'replayed' : isFull ? 'full' : 'fresh')) return false;
+          if (admission === 'fresh') {
+            entries.push({ caller, key, at });
+            admitted++;
+          }
+        }
+        if (memory.entries !== entries.length || memory.admitted !== admitted) return false;
+        const counted = memory
+          .minutes()
+          .flatMap(({ minute: found, callers }) =>
+            Object.entries(callers).map(([caller, count]) => `${found - minute / 60} ${caller} ${count}`),
+          );
+        const expected = [0, 1, 2].flatMap((at) =>
+          ['a', 'b', 'c']
+            .filter((caller) => of(caller, at) > 0)
+            .map((caller) => `${at} ${caller} ${of(caller, at)}`),
+        );
+        if (counted.sort().join() !== expected.sort().join()) return false;
+      }
+      return true;
+    }),
+    { numRuns: 200 },
+  );
+  t.pass();
+});
+
 t.test('accepts nothing past the durable mark, nor what an earlier process may have accepted', async (t) => {
   const memory = ReplayMemory.ofCapacity(1000);
   t.equal(memory.admit('a/1', 'nonce-0123456789', start), 'unmarked', 'an unknown key id');
