@@ -45,7 +45,12 @@ export const programs: readonly Program[] = [
     name: 'countersign',
     entry: 'sidecar/bin/countersign.ts',
     workers: [],
-    assets: [],
+    // What `countersign init` gives hosts is what Ansible gives them.
+    assets: [
+      'ansible/roles/countersign_sidecar/templates/*.j2',
+      'ansible/roles/countersign_sidecar/defaults/main.yml',
+      'sidecar/new-fleet/install.sh',
+    ],
     compressedAssets: [],
     execArgv: [noInspector],
   },

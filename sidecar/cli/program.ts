@@ -7,6 +7,7 @@ import { callCommand } from './call.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
 import { guardCommand } from './guard.ts';
+import { initCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
 import { reportCommand } from './report.ts';
@@ -32,6 +33,7 @@ export function program(): Command {
     checkCommand,
     completionCommand,
     guardCommand,
+    initCommand,
     keysCommand,
     matrixCommand,
     reportCommand,

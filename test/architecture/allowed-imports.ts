@@ -66,6 +66,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'sidecar/admin': { folders: ['config', 'sidecar/listen', 'sidecar/telemetry'] },
   'sidecar/matrix-tools': { folders: ['config', 'sidecar/config', 'sidecar/policy'] },
+  'sidecar/new-fleet': {
+    folders: ['config', 'sidecar/terms', 'sidecar/policy'],
+    packages: ['@huggingface/jinja', 'yaml'],
+  },
   'sidecar/fleet-reader': { folders: ['sidecar/terms', 'sidecar/telemetry'] },
   'sidecar/rotation': {
     folders: [
@@ -168,6 +172,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/reload',
       'sidecar/rotation',
       'sidecar/matrix-tools',
+      'sidecar/new-fleet',
       'sidecar/fleet-reader',
       'sidecar/readiness',
       'sidecar/hop-client',
