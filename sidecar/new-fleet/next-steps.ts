@@ -5,7 +5,7 @@ import { machineOf, portsOf } from './ports.ts';
 export function nextSteps(folder: string, places: readonly SidecarPlace[]): string {
   const hosts = places.map(
     ({ service, host }) =>
-      `     scp -r '${folder}/hosts/${service}@${host}' root@${scpHost(host)}:/root/${service}`,
+      `     rsync -rp '${folder}/hosts/${service}@${host}/' root@${bracketed(host)}:${service}/`,
   );
   return `Next:
   1. Back up the key registry; without it every key has to be made again. With it anyone can speak as any service.
@@ -56,6 +56,6 @@ ${[...new Set(proxies)].join('\n')}
 `;
 }
 
-function scpHost(host: string): string {
+function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
