@@ -72,7 +72,7 @@ export class Sidecar {
         }),
       }),
       replay: {
-        admit: (kid, nonce, created) => state.memory.admit(kid, nonce, created),
+        admit: (kid, nonce, created, hop) => state.memory.admit(kid, nonce, created, hop),
         cover: (kid, created) => state.marks.cover(kid, created),
       },
       keyring: keys.current,

@@ -58,7 +58,7 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
       worker,
     }),
     replay: {
-      admit: (kid, nonce, created) => memory.admit(kid, nonce, created),
+      admit: (kid, nonce, created, hop) => memory.admit(kid, nonce, created, hop),
       cover: (kid, created) => marks.cover(kid, created),
     },
     keyring: keys.current,

@@ -1,6 +1,7 @@
 import type { SignableRequest } from '../signature/message.ts';
 import type { VerifierKeys } from '../signature/verifier-keys.ts';
 import { type Proof, verifyRequest } from '../signature/verify.ts';
+import type { HopKind } from '../terms/handshake.ts';
 import type { Denial, Verdict } from '../terms/verdict.ts';
 import { authorize, isPublic } from './authorize.ts';
 import { furtherReadings } from './call-readings.ts';
@@ -19,7 +20,7 @@ export interface Circumstances {
   readonly peer?: string | undefined;
   /** Fields that fleet.yaml lists under `covered_fields`. */
   readonly coveredFields?: readonly string[];
-  readonly replay: { admit(kid: string, nonce: string, created: number): Admission };
+  readonly replay: { admit(kid: string, nonce: string, created: number, hop: HopKind): Admission };
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
 }
@@ -56,7 +57,12 @@ export function decide(head: SignableRequest, given: Circumstances): Decision | 
   );
   if (!proof.proven) return unproven(head, given, proof.denial, proof);
   const { caller, kid } = proof;
-  const admission = given.replay.admit(kid, proof.nonce, proof.created);
+  const admission = given.replay.admit(
+    kid,
+    proof.nonce,
+    proof.created,
+    given.peer === undefined ? 'plain' : 'sealed',
+  );
   if (admission === 'unmarked') return { unmarked: { kid, created: proof.created } };
   if (admission !== 'fresh')
     return unproven(head, given, notFresh[admission](caller), { claimed: caller, kid });

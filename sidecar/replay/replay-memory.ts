@@ -1,4 +1,5 @@
 import { windowSeconds } from '../signature/tags.ts';
+import type { HopKind } from '../terms/handshake.ts';
 import { KeyedHash, type Prefix } from './keyed-hash.ts';
 import {
   atAllocatorLock,
@@ -44,9 +45,6 @@ import { lock, unlock } from './spin-lock.ts';
  * - `unmarked`: the durable mark of the key id does not cover `created` yet (see `Marks.cover`), ask again then.
  */
 export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'ahead' | 'unmarked';
-
-/** How a request came: only what comes in the clear can be recorded on the way and sent again by somebody else. */
-export type Hop = 'plain' | 'sealed';
 
 /** Seconds past `created` for which a nonce is remembered: the window, and the second that `created` leaves open. */
 export const retentionSeconds = windowSeconds + 1;
@@ -126,8 +124,9 @@ export class ReplayMemory {
    * Decides whether a request that is proven in every other way was accepted before, and remembers it if not.
    *
    * @param created seconds since the epoch
+   * @param hop only what comes in the clear can be recorded on the way and sent again by somebody else
    */
-  admit(kid: string, nonce: string, created: number, hop: Hop = 'plain'): Admission {
+  admit(kid: string, nonce: string, created: number, hop: HopKind = 'plain'): Admission {
     const key = this.#kids.get(kid) ?? this.#learn(kid);
     if (key === undefined) return 'unmarked';
     const words = this.#words;

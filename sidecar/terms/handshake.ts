@@ -31,6 +31,9 @@ export interface Peer {
   readonly kid: string;
 }
 
+/** Whether a call came inside TLS with the pair key, or in the clear. */
+export type HopKind = 'sealed' | 'plain';
+
 /** The connection between two sidecars that a call took. */
 export interface Hop {
   /** Inside TLS with the pair key. */

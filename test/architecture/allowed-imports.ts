@@ -32,7 +32,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'sidecar/config': { folders: ['config', 'sidecar/terms', 'sidecar/policy'] },
   'sidecar/listen': { folders: ['config', 'sidecar/config'] },
-  'sidecar/replay': { folders: ['sidecar/files', 'sidecar/signature'] },
+  'sidecar/replay': { folders: ['sidecar/terms', 'sidecar/files', 'sidecar/signature'] },
   'sidecar/telemetry': {
     folders: ['sidecar/terms', 'sidecar/files', 'sidecar/policy', 'sidecar/keyring'],
   },

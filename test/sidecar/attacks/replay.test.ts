@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { exchange, RecordingApp } from '../../support/raw-http.ts';
 import { freePorts, launchSidecar, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
@@ -9,6 +10,7 @@ import { buildSigned, outboundKey } from '../../support/signed-request.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { authorization, startTarget } from './target.ts';
 
+const run = promisify(execFile);
 const now = () => Math.floor(Date.now() / 1000);
 
 /** npu-worker on ports of its own, to be started as often as a test likes. */
@@ -32,7 +34,7 @@ async function target(test: Test) {
     app: app.port,
   } as const;
   const key = await outboundKey(join(folder, 'main-backend/keyring.json'), 'npu-worker');
-  return { options, inbound, key };
+  return { options, inbound, key, folder };
 }
 
 t.test('a call is not accepted again after a restart', async (t) => {
@@ -137,6 +139,28 @@ t.test('a clock that jumps two days ahead for a moment locks nobody out after a 
   await startSidecar(t, { ...options, phase: 'enforcing' });
   // The mark is at most two seconds ahead of the crash.
   t.equal((await exchange(t, inbound, call(now() + 4).bytes)).status, 200);
+});
+
+t.test('a host whose clock is ahead locks out no other host of its caller after a crash', async (t) => {
+  const { options, folder } = await target(t);
+  const files = [
+    '--keyring',
+    join(folder, 'main-backend/keyring.json'),
+    '--fleet',
+    join(folder, 'fleet.yaml'),
+  ];
+  const call = (ahead: string) =>
+    run(
+      join(import.meta.dirname, '../../../dist/countersign'),
+      ['call', 'GET', 'http://npu-worker/api/status/1', ...files],
+      { env: { PATH: process.env.PATH, LD_PRELOAD: faketime, FAKETIME: ahead } },
+    );
+  const first = await startSidecar(t, { ...options, phase: 'enforcing' });
+  await t.resolves(call('+290s'), 'sealed, from a host that is 290 s ahead');
+  await first.stop('SIGKILL');
+  await startSidecar(t, { ...options, phase: 'enforcing' });
+  // Only what was signed up to two seconds after the start may be a call that its own sidecar sends once more.
+  await t.resolves(call('+4s'));
 });
 
 t.test('state that can not be kept is an error at start', async (t) => {

@@ -55,7 +55,7 @@ t.test('a fresh call is decided by the matrix, and its caller is proven', async 
     proof: { caller: 'main-backend' },
     open: false,
   });
-  t.strictSame(asked, [[kid, 'abcdefghijklmnop', now]], 'one question about exactly this nonce');
+  t.strictSame(asked, [[kid, 'abcdefghijklmnop', now, 'plain']], 'one question about exactly this nonce');
   t.match(decided('/api/other', 'fresh').decision, {
     verdict: { allowed: false, denial: { reason: 'not-authorized' }, caller: 'main-backend', kid },
     proof: { caller: 'main-backend' },
