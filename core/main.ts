@@ -9,8 +9,8 @@ import { DatabaseError } from './database/errors.ts';
 import { type MigrateOptions, migrateDeployment } from './migrate-deployment.ts';
 import { startCore } from './service.ts';
 
-/** Exit codes of sysexits.h. */
-const exit = { ok: 0, usage: 64, fault: 70, config: 78 } as const;
+/** Exit codes of sysexits.h, and one for a move that is not whole. */
+const exit = { ok: 0, leftOut: 1, usage: 64, fault: 70, config: 78 } as const;
 
 ignoreOtherSignals();
 const { version } = thisBuild();
@@ -40,7 +40,10 @@ program
   .option('--files <folder>', 'move the contents of files, too, from this folder into the database')
   .exitOverride()
   .action(async (options: MigrateOptions) => {
-    for await (const line of migrateDeployment(options)) process.stdout.write(`${line}\n`);
+    const lines = migrateDeployment(options);
+    let line = await lines.next();
+    for (; line.done !== true; line = await lines.next()) process.stdout.write(`${line.value}\n`);
+    if (line.value > 0) process.exitCode = exit.leftOut;
   });
 
 program.parseAsync().catch((error: unknown) => {

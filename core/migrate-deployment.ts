@@ -26,11 +26,13 @@ export interface MigrateOptions {
 const timeoutMs = 600_000;
 
 /**
- * Moves a deployment; yields a line for each table once it is the same on both sides.
+ * Moves a deployment; yields a line for each table once it is the same on both sides, and then one for each content that
+ * could not be moved.
  *
+ * @returns how many contents could not be moved
  * @throws {ConfigError | import('./database/errors.ts').DatabaseError}
  */
-export async function* migrateDeployment(options: MigrateOptions): AsyncGenerator<string> {
+export async function* migrateDeployment(options: MigrateOptions): AsyncGenerator<string, number> {
   const file = /^sqlite:(.+)$/.exec(options.from)?.[1];
   if (file === undefined) throw wrong('--from', options.from, 'sqlite:PATH');
   await access(file).catch(() => {
@@ -49,9 +51,13 @@ export async function* migrateDeployment(options: MigrateOptions): AsyncGenerato
         ? undefined
         : { from: await FolderStore.open(options.files), to: new DatabaseStore(chunkStore(target)) };
     const counts: MovedCount[] = [];
-    await move(source, target.connection, contents, (count) => counts.push(count));
+    const leftOut = await move(source, target.connection, contents, (count) => counts.push(count));
     for (const { table, rows, sha256 } of counts) yield `${table} ${rows} ${sha256}`;
-    yield 'the same on both sides: name it as postgres.url in core.yaml';
+    for (const { sha256, place, found } of leftOut) yield `${found} content ${sha256}: ${place}`;
+    yield leftOut.length === 0
+      ? 'the same on both sides: name it as postgres.url in core.yaml'
+      : `${leftOut.length} contents were not moved: is ${options.files} the folder of this database? Restore them from a backup and run this again`;
+    return leftOut.length;
   } finally {
     await target.close();
     source.close();

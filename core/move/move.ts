@@ -23,11 +23,19 @@ export interface ContentMove {
   readonly to: ContentStore;
 }
 
+/** A content that could not be moved; the next run tries it again. */
+export interface LeftOut {
+  readonly sha256: string;
+  readonly place: string;
+  readonly found: 'missing' | 'damaged';
+}
+
 /**
  * Moves all rows, and the contents too when asked to, and then compares both sides. What a run before has moved is left
  * out: after an interruption the same command goes on.
  *
  * @param tell is told of each table once it is the same on both sides
+ * @returns the contents that are not there or are damaged, at most one for each row of `contents`
  * @throws {DatabaseError} `move-differs` when something is not the same afterwards
  */
 export async function move(
@@ -35,25 +43,49 @@ export async function move(
   target: PostgresConnection,
   contents: ContentMove | undefined,
   tell: (count: MovedCount) => void,
-): Promise<void> {
+): Promise<LeftOut[]> {
+  const leftOut: LeftOut[] = [];
   for (const table of movedTables) {
-    await copyTable(source, target, table, contents);
+    if (table.name === 'contents' && contents !== undefined) {
+      leftOut.push(...(await copyContents(source, target, table, contents)));
+    } else await copyTable(source, target, table);
     if (table.numbered) await advance(target, table);
   }
   for (const table of movedTables) tell(await compare(source, target, table, contents !== undefined));
+  return leftOut;
 }
 
-async function copyTable(
-  source: Source,
-  target: PostgresConnection,
-  table: MovedTable,
-  contents: ContentMove | undefined,
-): Promise<void> {
+async function copyTable(source: Source, target: PostgresConnection, table: MovedTable): Promise<void> {
   let after = await lastMoved(target, table);
   for (;;) {
     const rows = source.page(table, after, rowsPerPage);
-    if (rows.length > 0) await insert(target, table, rows, contents);
+    if (rows.length > 0) await insert(target, table, rows);
     if (rows.length < rowsPerPage) return;
+    after = keyOf(table, rows.at(-1) as Row);
+  }
+}
+
+/** Goes through all rows, since those that were left out before may lie before the greatest that is there. */
+async function copyContents(
+  source: Source,
+  target: PostgresConnection,
+  table: MovedTable,
+  contents: ContentMove,
+): Promise<LeftOut[]> {
+  const leftOut: LeftOut[] = [];
+  for (let after: unknown[] | undefined; ; ) {
+    const rows = source.page(table, after, rowsPerPage);
+    if (rows.length === 0) return leftOut;
+    const hashes = rows.map((row) => row.sha256 as string);
+    const there = await target.tables
+      .selectFrom('contents')
+      .select('sha256')
+      .where('sha256', 'in', hashes)
+      .execute();
+    const before = new Set(there.map(({ sha256 }) => sha256));
+    const missing = rows.filter((row) => !before.has(row.sha256 as string));
+    const moved = await moveContents(missing, contents, leftOut);
+    if (moved.length > 0) await insert(target, table, moved);
     after = keyOf(table, rows.at(-1) as Row);
   }
 }
@@ -74,21 +106,18 @@ async function insert(
   { tables, syntax }: PostgresConnection,
   { name }: MovedTable,
   rows: readonly Row[],
-  contents: ContentMove | undefined,
 ): Promise<void> {
-  const moved = name === 'contents' && contents !== undefined ? await moveContents(rows, contents) : rows;
-  if (moved.length === 0) return;
   await tables.transaction().execute(async (transaction) => {
     await transaction
       .insertInto(name)
-      .values(moved as never)
+      .values(rows as never)
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     if (name !== 'messages') return;
     await transaction
       .insertInto('messages_search')
       .values(
-        moved.map((row) => ({
+        rows.map((row) => ({
           rowid: row.message_id as number,
           words: syntax.indexed(wordsOf(row.content as string)),
         })),
@@ -98,17 +127,29 @@ async function insert(
   });
 }
 
-/** Contents that are missing or damaged are left out: their files say so, as before. */
-async function moveContents(rows: readonly Row[], { from, to }: ContentMove): Promise<Row[]> {
+/** The rows of the contents that were moved, with their new places; the others are added to `leftOut`. */
+async function moveContents(
+  rows: readonly Row[],
+  { from, to }: ContentMove,
+  leftOut: LeftOut[],
+): Promise<Row[]> {
   const moved: Row[] = [];
   for (const row of rows) {
-    const content = await from.open(row.place as string);
-    if (content === undefined) continue;
+    const sha256 = row.sha256 as string;
+    const place = row.place as string;
+    const content = await from.open(place);
+    if (content === undefined) {
+      leftOut.push({ sha256, place, found: 'missing' });
+      continue;
+    }
     try {
       const bytes = content.size === 0 ? [] : content.read({ start: 0, end: content.size - 1 });
       const staged = await to.stage(bytes as AsyncIterable<Buffer>);
-      if (staged.sha256 === row.sha256) moved.push({ ...row, place: staged.place });
-      else await to.remove(staged.place);
+      if (staged.sha256 === sha256) moved.push({ ...row, place: staged.place });
+      else {
+        await to.remove(staged.place);
+        leftOut.push({ sha256, place, found: 'damaged' });
+      }
     } finally {
       await content.close();
     }

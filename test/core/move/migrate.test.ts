@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
@@ -69,6 +71,44 @@ t.test('goes on where it was interrupted', async (t) => {
     t.match(stdout, new RegExp(`^${table} ${rows} `, 'm'));
   }
   source.close();
+});
+
+t.test('names the contents that are missing or damaged, and moves them once they are restored', async (t) => {
+  const server = await PostgresServer.start(t);
+  const folder = await tempFolder(t);
+  const file = join(folder, 'core.db');
+  const files = join(folder, 'files');
+  const core = await startFleetCore(t, { storage: `sqlite: ${file}\nfiles: ${files}`, outboundPort: 1 });
+  const ids: string[] = [];
+  for (const text of ['whole', 'lost', 'changed']) {
+    const answer = await fetch(`${core.url}/api/files`, { method: 'POST', body: form(text, `${text}.txt`) });
+    ids.push(((await answer.json()) as { files: { id: string }[] }).files[0]!.id);
+  }
+  await core.end('SIGTERM');
+  const source = new DatabaseSync(file, { readOnly: true });
+  const placeOf = (text: string) =>
+    source.prepare('SELECT place FROM contents WHERE sha256 = ?').get(hash('sha256', text))?.place as string;
+  const [lost, changed] = [placeOf('lost'), placeOf('changed')];
+  source.close();
+  await rename(join(files, lost), join(folder, 'lost'));
+  await writeFile(join(files, changed), 'Changed');
+
+  const args = ['--from', `sqlite:${file}`, '--to', server.url(), '--files', files];
+  for (const _ of ['at first', 'and again']) {
+    const failed = (await migrate(...args).catch((error) => error)) as { code: number; stdout: string };
+    t.equal(failed.code, 1);
+    t.match(failed.stdout, `missing content ${hash('sha256', 'lost')}: ${lost}\n`);
+    t.match(failed.stdout, `damaged content ${hash('sha256', 'changed')}: ${changed}\n`);
+    t.match(failed.stdout, /^2 contents were not moved/m);
+  }
+  await rename(join(folder, 'lost'), join(files, lost));
+  await writeFile(join(files, changed), 'changed');
+  t.match((await migrate(...args)).stdout, /^the same on both sides/m);
+
+  const storage = `postgres: { url: "${server.url()}" }`;
+  const after = await startFleetCore(t, { storage, outboundPort: 1 });
+  const texts = ids.map(async (id) => (await fetch(`${after.url}/api/files/${id}/content`)).text());
+  t.same(await Promise.all(texts), ['whole', 'lost', 'changed']);
 });
 
 t.test('wrong options say what was expected', async (t) => {
