@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstat, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
-import { createServer as createNetServer } from 'node:net';
+import net, { createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
@@ -10,6 +10,10 @@ import { build, dist } from '../../tools/build.ts';
 import { fleetOf, keyringsOf } from '../support/keyrings.ts';
 import { runCountersign } from '../support/run-countersign.ts';
 import { sidecarFolder, startBuilt } from '../support/started-sidecar.ts';
+
+interface BindOnly {
+  _createServerHandle(path: string, port: -1, family: -1): { fd: number; close(): void };
+}
 
 t.before(() => build(['countersign', 'countersign-enforcing']));
 
@@ -114,17 +118,16 @@ t.test(
 
 t.test('under socket activation the socket unit owns the path', async (t) => {
   const where = await place(t);
-  const held = createNetServer();
   const path = join(where.folder, 'route.sock');
-  await new Promise<void>((resolve) => held.listen(path, resolve));
+  // Bound and not accepted on, as systemd holds it; net.Server would accept as well.
+  const held = (net as unknown as BindOnly)._createServerHandle(path, -1, -1);
   t.teardown(() => held.close());
-  const { fd } = (held as unknown as { _handle: { fd: number } })._handle;
   const app = createServer((_, response) => response.end('from the app'));
   await new Promise<void>((resolve) => app.listen(where.ports.app, '127.0.0.1', resolve));
   t.teardown(() => app.close().closeAllConnections());
   const words = ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', join(dist, 'countersign-enforcing')];
   const child = spawn('sh', [...words, '--config', join(where.folder, 'sidecar.yaml')], {
-    stdio: ['ignore', 'pipe', 'inherit', fd],
+    stdio: ['ignore', 'pipe', 'inherit', held.fd],
     env: { PATH: process.env.PATH, LISTEN_FDS: '1', LISTEN_FDNAMES: 'route' },
   });
   t.teardown(() => child.kill('SIGKILL'));
