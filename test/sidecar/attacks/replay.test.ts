@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { exchange, RecordingApp } from '../../support/raw-http.ts';
 import { freePorts, launchSidecar, startSidecar, writeFleet } from '../../support/sidecar-process.ts';
@@ -199,6 +200,42 @@ t.test('a call is not accepted again across a swap, in either direction', async 
     if (phase === 'enforcing')
       for (const bytes of seen) t.equal((await exchange(t, inbound, bytes)).reason, 'replayed');
   }
+});
+
+/** Changes the header of the handover file that a stopped sidecar has left. */
+async function changeHandover(file: string, change: Readonly<Record<string, unknown>>): Promise<void> {
+  const bytes = await readFile(file);
+  const at = bytes.indexOf('\n') + 1;
+  const headerEnd = at + 4 + bytes.readUInt32LE(at);
+  const header = JSON.parse(bytes.toString('utf8', at + 4, headerEnd)) as Record<string, unknown>;
+  const text = Buffer.from(`${JSON.stringify({ ...header, ...change })}\n`);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(text.length);
+  const content = Buffer.concat([bytes.subarray(0, at), length, text]);
+  const end = Buffer.alloc(4);
+  end.writeUInt32LE(crc32(content));
+  await writeFile(file, Buffer.concat([content, end]));
+}
+
+t.test('a caller that has used up its part of the replay memory is refused, others are not', async (t) => {
+  const { options, inbound, key } = await target(t);
+  const first = await startSidecar(t, { ...options, phase: 'enforcing' });
+  t.equal(await first.stop(), 0);
+  // As many calls as the memory takes; to make them would take hours.
+  const minutes = [{ minute: Math.floor(now() / 60), entries: 0, callers: { 'main-backend': 16_000_000 } }];
+  await changeHandover(join(options.folder, 'state/replay.bin'), { minutes });
+  const second = await startSidecar(t, { ...options, phase: 'enforcing' });
+  const call = () => buildSigned({ ...key, host: 'npu-worker', target: '/api/status/1' });
+  const refused = await exchange(t, inbound, call().bytes);
+  t.equal(refused.reason, 'replay-memory-full');
+  t.equal(refused.status, 503);
+  const other = await outboundKey(join(options.folder, '../ai-stack/keyring.json'), 'npu-worker');
+  const models = buildSigned({ ...other, host: 'npu-worker', target: '/api/models' });
+  t.equal((await exchange(t, inbound, models.bytes)).status, 200, 'what another caller is guaranteed stays');
+  t.equal((await exchange(t, inbound, models.bytes)).reason, 'replayed');
+  const health = 'GET /api/health HTTP/1.1\r\nHost: npu-worker\r\n\r\n';
+  t.equal((await exchange(t, inbound, health)).status, 200, 'public routes stay open');
+  t.equal(await second.stop(), 0);
 });
 
 t.test('a call for one host of a service is worth nothing at another host of it', async (t) => {
