@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../build.ts';
 import { equivalents } from './equivalent.ts';
-import { type Fault, faultsIn, parses, withFault } from './faults.ts';
+import { parses, withFault } from './faults.ts';
+import { describe, everyMutant, lineWith, type Mutant } from './mutants.ts';
 import { sample } from './sample.ts';
 import { ImportGraph, witnessesOf } from './witnesses.ts';
 
@@ -15,29 +16,10 @@ npm run mutants -- --sample 20 --seed 1   twenty of them, the same ones for the 
 npm run mutants -- --only sidecar/policy  the faults of a folder or file
 npm run mutants -- --list                 tell them, run nothing`;
 
-/** Where a fault is a hole. */
-const securityFolders = [
-  'signature',
-  'policy',
-  'replay',
-  'keyring',
-  'http1',
-  'inbound',
-  'outbound',
-  'exchange',
-  'connections',
-  'admin',
-];
 /** Of a hundred faults so many have to be noticed. */
 const wantedShare = 0.95;
 /** A run of tests with a fault in the code may hang; a whole one takes a fraction of this. */
 const limitMs = 240_000;
-
-interface Mutant {
-  readonly file: string;
-  readonly source: string;
-  readonly fault: Fault;
-}
 
 type Fate = 'killed' | 'survived' | 'equivalent' | 'invalid';
 
@@ -142,20 +124,6 @@ function endGroup(pid: number): void {
   }
 }
 
-async function everyMutant(): Promise<Mutant[]> {
-  const mutants: Mutant[] = [];
-  for (const folder of securityFolders) {
-    const files: string[] = [];
-    for await (const file of glob(`sidecar/${folder}/**/*.ts`, { cwd: root })) files.push(file);
-    for (const file of files.sort()) {
-      if (file.endsWith('.d.ts')) continue;
-      const source = await readFile(join(root, file), 'utf8');
-      for (const fault of faultsIn(source)) mutants.push({ file, source, fault });
-    }
-  }
-  return mutants;
-}
-
 /** A copy of what tests need, in which sources can be changed. */
 async function copyOfTheTree(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'countersign-mutants-'));
@@ -178,21 +146,6 @@ async function copyOfTheTree(): Promise<string> {
   await mkdir(join(copy, 'dist'));
   if (!(await succeeds(copy, ['tools/build.ts']))) throw new Error('the copy does not build');
   return copy;
-}
-
-function describe(mutant: Mutant): string {
-  const { file, source, fault } = mutant;
-  const without =
-    fault.kind === 'statement' ? `without ${source.slice(fault.start, fault.end)}` : lineWith(mutant);
-  return `${file}:${fault.line} ${fault.kind}: ${without.replace(/\s+/g, ' ')}`;
-}
-
-/** The first line of the source as the fault leaves it. */
-function lineWith({ source, fault }: Mutant): string {
-  const text = withFault(source, fault);
-  const start = text.lastIndexOf('\n', fault.start - 1) + 1;
-  const end = text.indexOf('\n', fault.start + fault.replacement.length);
-  return text.slice(start, end < 0 ? undefined : end).trim();
 }
 
 process.exitCode = await main(process.argv.slice(2));
