@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { createSecretFile, writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
+import { createSecretFile, readSecretFile, writeSecretFile } from '../../../sidecar/keyring/secret-file.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const secret = 'c2VjcmV0LXNlY3JldC1zZWNyZXQ=';
@@ -54,4 +64,13 @@ t.test('creating leaves what is there', async (t) => {
   t.equal(await readFile(file, 'utf8'), 'a');
   t.equal((await stat(file)).mode & 0o777, 0o600);
   t.strictSame(await readdir(folder), ['key']);
+});
+
+t.test('a file of more than 64 MiB is not read', async (t) => {
+  const file = join(await tempFolder(t), 'key');
+  await writeSecretFile(file, '');
+  await truncate(file, 64 * 1024 * 1024);
+  t.equal((await readSecretFile(file)).length, 64 * 1024 * 1024);
+  await truncate(file, 64 * 1024 * 1024 + 1);
+  await t.rejects(readSecretFile(file), { message: /found 67108865 bytes, expected at most 64 MiB/ });
 });
