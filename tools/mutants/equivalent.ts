@@ -7,4 +7,15 @@ export interface Equivalent {
 }
 
 /** Read by people: each entry needs a reason that holds. A test refuses entries whose file has changed so that they fit nothing. */
-export const equivalents: readonly Equivalent[] = [];
+export const equivalents: readonly Equivalent[] = [
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'if (false) return noParams;',
+    why: 'the loop below finds no parameter either; the list that all share only saves making an empty one',
+  },
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'else if (false) seen = new Set(params.map((param) => param.key));',
+    why: 'a key that occurs twice is found in the list just as in the set; the set only saves time where there are many',
+  },
+];
