@@ -8,7 +8,7 @@ import { allowedKeys } from './schema-keys.ts';
 import { wording } from './wording.ts';
 import { faultsToTell, wordingOf } from './yaml-faults.ts';
 
-export { ConfigError, formatProblem, type Problem } from './problem.ts';
+export { ConfigError, type Problem } from './problem.ts';
 
 /** A parsed YAML file that still knows where each value stood. */
 export interface Source {

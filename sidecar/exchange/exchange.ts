@@ -7,7 +7,6 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import { responseTrailers, type Trailers } from '../http1/trailer-fields.ts';
 import type { Failure } from '../terms/call-record.ts';
 import { handshakeFailures } from '../terms/handshake.ts';
-import type { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import { type Attempts, afterLoss, choose, noAttempt } from './attempts.ts';
 import type {
