@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { DatabaseError } from '../database/errors.ts';
 import type { PostgresConnection } from '../database/postgres/postgres-database.ts';
-import type { ContentStore } from '../files/content-store.ts';
+import type { ContentStore, OpenContent } from '../files/content-store.ts';
 import { wordsOf } from '../terms/words.ts';
 import { type MovedTable, movedTables } from './moved-tables.ts';
 import type { Row, Source } from './source.ts';
@@ -35,7 +35,7 @@ export interface LeftOut {
  * out: after an interruption the same command goes on.
  *
  * @param tell is told of each table once it is the same on both sides
- * @returns the contents that are not there or are damaged, at most one for each row of `contents`
+ * @returns the contents that are not there or are damaged, each once
  * @throws {DatabaseError} `move-differs` when something is not the same afterwards
  */
 export async function move(
@@ -65,31 +65,41 @@ async function copyTable(source: Source, target: PostgresConnection, table: Move
   }
 }
 
-/** Goes through all rows, since those that were left out before may lie before the greatest that is there. */
+/**
+ * The contents in the store, and those that AutoBot stored and nobody has asked for since. Goes through all rows, since what
+ * was left out before may lie before the greatest that is there.
+ */
 async function copyContents(
   source: Source,
   target: PostgresConnection,
   table: MovedTable,
   contents: ContentMove,
 ): Promise<LeftOut[]> {
-  const leftOut: LeftOut[] = [];
-  for (let after: unknown[] | undefined; ; ) {
-    const rows = source.page(table, after, rowsPerPage);
-    if (rows.length === 0) return leftOut;
-    const hashes = rows.map((row) => row.sha256 as string);
-    const there = await target.tables
-      .selectFrom('contents')
-      .select('sha256')
-      .where('sha256', 'in', hashes)
-      .execute();
-    const before = new Set(there.map(({ sha256 }) => sha256));
-    const missing = rows.filter((row) => !before.has(row.sha256 as string));
-    const moved = await moveContents(missing, contents, leftOut);
-    if (moved.length > 0) await insert(target, table, moved);
-    after = keyOf(table, rows.at(-1) as Row);
+  const leftOut = new Map<string, LeftOut>();
+  const files = movedTables.find(({ name }) => name === 'conversation_files') as MovedTable;
+  const kinds = [
+    { rowsOf: table, toWanted: inStore },
+    { rowsOf: files, toWanted: storedByAutoBot },
+  ];
+  for (const { rowsOf, toWanted } of kinds) {
+    for (let after: unknown[] | undefined; ; ) {
+      const rows = source.page(rowsOf, after, rowsPerPage);
+      if (rows.length === 0) break;
+      const wanted = new Map<string, Wanted>();
+      for (const one of rows.map(toWanted)) if (!leftOut.has(one.sha256)) wanted.set(one.sha256, one);
+      for (const sha256 of await movedBefore(target, [...wanted.keys()])) wanted.delete(sha256);
+      const moved: Row[] = [];
+      for (const one of wanted.values()) {
+        const result = await moveContent(one, contents);
+        if (isLeftOut(result)) leftOut.set(one.sha256, result);
+        else moved.push(result);
+      }
+      if (moved.length > 0) await insert(target, table, moved);
+      after = keyOf(rowsOf, rows.at(-1) as Row);
+    }
   }
+  return [...leftOut.values()];
 }
-
 /** Rows are written in the order of the key, page by page in transactions: all up to the greatest are there. */
 async function lastMoved(
   { tables }: PostgresConnection,
@@ -127,34 +137,48 @@ async function insert(
   });
 }
 
-/** The rows of the contents that were moved, with their new places; the others are added to `leftOut`. */
-async function moveContents(
-  rows: readonly Row[],
+/** A content that the target shall have. */
+interface Wanted {
+  readonly sha256: string;
+  readonly place: string;
+  open(from: ContentStore): Promise<OpenContent | undefined>;
+}
+
+function inStore(row: Row): Wanted {
+  const place = row.place as string;
+  return { sha256: row.sha256 as string, place, open: (from) => from.open(place) };
+}
+
+function storedByAutoBot(row: Row): Wanted {
+  const path = row.file_path as string;
+  const legacy = { sessionId: row.session_id as string, path, storedName: row.stored_filename as string };
+  return { sha256: row.file_hash as string, place: path, open: (from) => from.openLegacy(legacy) };
+}
+
+async function movedBefore({ tables }: PostgresConnection, hashes: readonly string[]): Promise<string[]> {
+  if (hashes.length === 0) return [];
+  const rows = await tables.selectFrom('contents').select('sha256').where('sha256', 'in', hashes).execute();
+  return rows.map(({ sha256 }) => sha256);
+}
+
+const isLeftOut = (result: Row | LeftOut): result is LeftOut => 'found' in result;
+
+/** The content's row for the target. */
+async function moveContent(
+  { sha256, place, open }: Wanted,
   { from, to }: ContentMove,
-  leftOut: LeftOut[],
-): Promise<Row[]> {
-  const moved: Row[] = [];
-  for (const row of rows) {
-    const sha256 = row.sha256 as string;
-    const place = row.place as string;
-    const content = await from.open(place);
-    if (content === undefined) {
-      leftOut.push({ sha256, place, found: 'missing' });
-      continue;
-    }
-    try {
-      const bytes = content.size === 0 ? [] : content.read({ start: 0, end: content.size - 1 });
-      const staged = await to.stage(bytes as AsyncIterable<Buffer>);
-      if (staged.sha256 === sha256) moved.push({ ...row, place: staged.place });
-      else {
-        await to.remove(staged.place);
-        leftOut.push({ sha256, place, found: 'damaged' });
-      }
-    } finally {
-      await content.close();
-    }
+): Promise<Row | LeftOut> {
+  const content = await open(from);
+  if (content === undefined) return { sha256, place, found: 'missing' };
+  try {
+    const bytes = content.size === 0 ? [] : content.read({ start: 0, end: content.size - 1 });
+    const staged = await to.stage(bytes as AsyncIterable<Buffer>);
+    if (staged.sha256 === sha256) return { sha256, place: staged.place, size: staged.size };
+    await to.remove(staged.place);
+    return { sha256, place, found: 'damaged' };
+  } finally {
+    await content.close();
   }
-  return moved;
 }
 
 /** New rows get numbers after those that were moved. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
@@ -21,7 +21,10 @@ t.test('moves a deployment with all its rows and contents, again and again', asy
   const folder = await tempFolder(t);
   const file = join(folder, 'core.db');
   const files = join(folder, 'files');
-  makeAutobotDatabase(file);
+  await mkdir(files);
+  await writeFile(join(files, 'old.txt'), 'an old content');
+  const old = { id: 'old', session: 's', name: 'old.txt', path: join(files, 'old.txt'), size: 14 };
+  makeAutobotDatabase(file, [{ ...old, hash: hash('sha256', 'an old content') }]);
   const model = new ModelServer();
   const { port } = await model.listen();
   t.teardown(() => model.close());
@@ -38,7 +41,10 @@ t.test('moves a deployment with all its rows and contents, again and again', asy
 
   const { stdout } = await migrate(...args);
   t.match(stdout, /^messages 6 [0-9a-f]{64}$/m);
-  t.match(stdout, /^conversation_files 51 [0-9a-f]{64}$/m);
+  t.match(stdout, /^conversation_files 2 [0-9a-f]{64}$/m);
+  await server.query(
+    `SELECT 1 / count(*) FROM contents WHERE sha256 = '${hash('sha256', 'an old content')}'`,
+  );
   t.equal((await migrate(...args)).stdout, stdout, 'a second run finds everything moved');
 
   const after = await startFleetCore(t, {
