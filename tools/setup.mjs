@@ -14,6 +14,7 @@ const node = `${root}node_modules/.bin/node`;
 const packages = {
   up: { 'redis-server': 'redis-server', libatomic1: 'libatomic.so.1' },
   tests: {
+    'ansible-core': 'ansible-playbook',
     curl: 'curl',
     faketime: 'faketime',
     'groff-base': 'groff',
@@ -21,6 +22,7 @@ const packages = {
     procps: 'pgrep',
     python3: 'python3',
     postgresql: 'pg_lsclusters',
+    prometheus: 'promtool',
   },
 };
 
