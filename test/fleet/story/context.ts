@@ -73,7 +73,7 @@ export class Story {
   }
 
   /** A playbook that must succeed. @returns its seconds and how many tasks changed something */
-  async play(book: string, ...args: readonly string[]): Promise<{ seconds: number; changed: number }> {
+  async play(book: string, ...args: readonly string[]): Promise<Played> {
     const played = await this.fleet.play(book, ...args);
     if (played.status !== 0) throw new Error(`playbooks/${book}.yml failed:\n${essence(played)}`);
     const counts = [...played.stdout.matchAll(/\bchanged=(\d+)/g)].map(([, count]) => Number(count));
@@ -81,7 +81,7 @@ export class Story {
     this.report.note(
       `playbooks/${book}.yml ${args.join(' ')}: ${played.seconds.toFixed(1)} s, ${changed} changes`,
     );
-    return { seconds: played.seconds, changed };
+    return { seconds: played.seconds, changed, changedTasks: changedTasks(played.stdout) };
   }
 
   /** A command of `countersign` as the operator runs it on the control host. */
@@ -172,4 +172,23 @@ export function essence({ stdout, stderr }: Finished): string {
   return lines.length > 0
     ? lines.map((line) => line.slice(0, 3000)).join('\n')
     : `${stdout}\n${stderr}`.slice(-4000);
+}
+
+/** What a play came to. */
+interface Played {
+  readonly seconds: number;
+  readonly changed: number;
+  /** `task @ host` of each change. */
+  readonly changedTasks: readonly string[];
+}
+
+function changedTasks(stdout: string): string[] {
+  const found: string[] = [];
+  let task = '';
+  for (const line of stdout.split('\n')) {
+    task = /^(?:TASK|RUNNING HANDLER) \[(.*?)\]/.exec(line)?.[1] ?? task;
+    const host = /^changed: \[([^\]]+)\]/.exec(line)?.[1];
+    if (host !== undefined) found.push(`${task} @ ${host}`);
+  }
+  return found;
 }
