@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { FilesError, Loading } from '../../config/loading.ts';
 import { loadCoreFiles } from '../../core/config/core-files.ts';
 import { loadLlmModels } from '../../core/config/llm-models.ts';
+import { loadGatedReport } from '../guard/gated-report.ts';
+import { loadGuardConfig } from '../guard/guard-config.ts';
 import { type LoadedFiles, loadFiles } from '../reload/sidecar-files.ts';
 import { exit, UsageError } from '../terms/exit-codes.ts';
 
@@ -12,6 +14,7 @@ interface Files {
   keyring?: string;
   core?: string;
   models?: string;
+  guard?: string;
 }
 
 /** `countersign check`: says everything that is wrong with configuration files. */
@@ -24,6 +27,7 @@ export function checkCommand(): Command {
     .option('--keyring <file>', 'a keyring.json')
     .option('--core <file>', 'a core.yaml, with the models that it names')
     .option('--models <file>', 'an llm_models.yaml')
+    .option('--guard <file>', 'a guard.yaml, with the gate file that it names')
     .action(async (files: Files) => {
       if (Object.keys(files).length === 0)
         throw new UsageError('nothing to check: name a file, for instance --config sidecar.yaml');
@@ -39,11 +43,12 @@ export function checkCommand(): Command {
 }
 
 async function loadAll(files: Files): Promise<void> {
-  const { core, models, ...sidecar } = files;
+  const { core, models, guard, ...sidecar } = files;
   const loading = new Loading();
   await loading.file(async () => noteExpired(await loadFiles(sidecar)), '');
   await loading.file(loadCoreFiles, core);
   await loading.file(loadLlmModels, models);
+  await loading.file(async (file) => loadGatedReport((await loadGuardConfig(file)).gated), guard);
   loading.end();
 }
 

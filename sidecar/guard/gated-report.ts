@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load.ts';
+import { fileProblem } from '../../config/problem.ts';
 
 /** The part of a gate file (`countersign report --gate`) that the guard needs; its MAC was checked at the swap. */
 const schema = z.object({
@@ -28,8 +29,7 @@ export class GatedReport {
   /** Tells one swap from the next. */
   readonly id: string;
 
-  constructor(report: z.input<typeof schema>, id: string) {
-    const { matrix, seen, skew } = schema.parse(report);
+  constructor({ matrix, seen, skew }: z.output<typeof schema>, id: string) {
     this.matrix = matrix;
     this.id = id;
     this.#seen = new Set(seen.map(({ caller, callee, method, path }) => key(caller, callee, method, path)));
@@ -55,32 +55,24 @@ export class GatedReport {
 /** @throws {ConfigError} when there is no such file, or it is no gate file */
 export async function loadGatedReport(file: string): Promise<GatedReport> {
   const fault = (found: string, cause: unknown) =>
-    new ConfigError(
-      [
-        {
-          file,
-          line: 0,
-          column: 0,
-          path: '',
-          found,
-          expected: 'a gate file made by countersign report --gate',
-        },
-      ],
-      { cause },
-    );
+    new ConfigError([fileProblem(file, found, 'a gate file made by countersign report --gate')], { cause });
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    throw fault((cause as NodeJS.ErrnoException).code ?? 'an unreadable file', cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    throw fault(code === 'ENOENT' ? 'no such file' : `a file that can't be read (${code})`, cause);
   }
+  let data: unknown;
   try {
-    const data = JSON.parse(text) as { created?: unknown };
-    return new GatedReport(data as z.input<typeof schema>, String(data.created ?? ''));
+    data = JSON.parse(text);
   } catch (cause) {
-    const issue = cause instanceof z.ZodError ? cause.issues[0] : undefined;
-    throw fault(issue === undefined ? 'no JSON' : `${issue.path.join('.')}: ${issue.message}`, cause);
+    throw fault(text.trim() === '' ? 'an empty file' : 'text that is not JSON', cause);
   }
+  const report = schema.safeParse(data);
+  if (!report.success)
+    throw fault(`${report.error.issues[0]?.path.join('.') || 'the file'} of another kind`, report.error);
+  return new GatedReport(report.data, String((data as { created?: unknown }).created ?? ''));
 }
 
 function key(caller: string, callee: string, method: string, template: string): string {

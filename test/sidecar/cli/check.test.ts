@@ -137,3 +137,42 @@ t.test('checks the files of the core service', async (t) => {
   ];
   t.match(await runCountersign(['check', ...models, ...fleet]), { code: 0, stdout: 'ok\n', stderr: '' });
 });
+
+t.test('checks guard.yaml with the gate file that it names, as the guard does at its start', async (t) => {
+  const gate = { matrix: 'a'.repeat(64), seen: [], created: '2026-11-24T00:00:00Z' };
+  const cases: [title: string, guard: string, gate: string | undefined, says: RegExp][] = [
+    [
+      'an unknown key',
+      'gated: go.json\nmode: off\n',
+      JSON.stringify(gate),
+      /guard\.yaml:2:1: mode: found an unknown key/,
+    ],
+    [
+      'a missing gate file',
+      'gated: go.json\n',
+      undefined,
+      /go\.json: found no such file, expected a gate file/,
+    ],
+    ['an empty gate file', 'gated: go.json\n', '', /go\.json: found an empty file, expected a gate file/],
+    [
+      'a gate file that is none',
+      'gated: go.json\n',
+      '{"matrix":1}',
+      /go\.json: found matrix of another kind/,
+    ],
+    ['text', 'gated: go.json\n', 'no', /go\.json: found text that is not JSON/],
+  ];
+  for (const [title, guard, text, says] of cases) {
+    const path = await folder(t, { 'guard.yaml': guard, ...(text === undefined ? {} : { 'go.json': text }) });
+    const file = join(path, 'guard.yaml');
+    const checked = await runCountersign(['check', '--guard', file]);
+    t.match(checked, { code: 78, stdout: '', stderr: says }, title);
+    t.match(
+      await runCountersign(['guard', '--config', file]),
+      { code: 78, stderr: says },
+      `${title}: start says the same`,
+    );
+  }
+  const path = await folder(t, { 'guard.yaml': 'gated: go.json\n', 'go.json': JSON.stringify(gate) });
+  t.match(await runCountersign(['check', '--guard', join(path, 'guard.yaml')]), { code: 0, stdout: 'ok\n' });
+});
