@@ -1,26 +1,19 @@
-/**
- * Numbers that look drawn and are the same for the same seed.
- *
- * @returns a function that gives a number from 0 up to, but without, 1
- */
-export function drawn(seed: string): () => number {
-  // FNV-1a of the seed, then the generator mulberry32.
-  let state = 0x811c9dc5;
-  for (const character of seed) state = Math.imul(state ^ (character.codePointAt(0) as number), 0x01000193);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import { createHash } from 'node:crypto';
+import { lineWith, type Mutant } from './mutants.ts';
 
-/** So many of the items, each at most once, in the order in which they were drawn; all of them, if there are no more. */
-export function sample<Item>(items: readonly Item[], count: number, seed: string): Item[] {
-  const next = drawn(seed);
-  const left = [...items];
-  const chosen: Item[] = [];
-  while (chosen.length < count && left.length > 0)
-    chosen.push(...left.splice(Math.floor(next() * left.length), 1));
-  return chosen;
+/**
+ * So many of the faults, each at most once; all of them, if there are no more. Each fault has a rank of its own, a hash of the
+ * seed, its file and its line, so that an edit draws no other faults than those of the lines that it touches.
+ */
+export function sample(mutants: readonly Mutant[], count: number, seed: string): Mutant[] {
+  const seen = new Map<string, number>();
+  const ranked = mutants.map((mutant) => {
+    const name = `${seed}\n${mutant.file}\n${mutant.fault.kind}\n${lineWith(mutant)}`;
+    // Lines that occur twice in a file are told apart by their order.
+    const nth = seen.get(name) ?? 0;
+    seen.set(name, nth + 1);
+    return { mutant, rank: createHash('sha256').update(`${name}\n${nth}`).digest('hex') };
+  });
+  ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1));
+  return ranked.slice(0, count).map(({ mutant }) => mutant);
 }

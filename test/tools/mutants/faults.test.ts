@@ -1,6 +1,7 @@
 import t from 'tap';
 import { faultsIn, parses, withFault } from '../../../tools/mutants/faults.ts';
-import { drawn, sample } from '../../../tools/mutants/sample.ts';
+import { describe, type Mutant } from '../../../tools/mutants/mutants.ts';
+import { sample } from '../../../tools/mutants/sample.ts';
 
 const source = `// é: offsets count UTF-16 units
 export function check(age: number, limit: number, open: boolean): boolean {
@@ -37,16 +38,21 @@ t.test('tells what is no program', async (t) => {
   t.notOk(parses('const a = b ?? c && d;'));
 });
 
-t.test('a sample is the same for the same seed, and another for another', async (t) => {
-  const items = Array.from({ length: 100 }, (_, index) => index);
-  const first = sample(items, 20, 'a');
-  t.same(sample(items, 20, 'a'), first);
-  t.notSame(sample(items, 20, 'b'), first);
-  t.equal(new Set(first).size, 20);
-  t.equal(sample(items, 500, 'a').length, 100);
-  const next = drawn('x');
-  for (let i = 0; i < 1000; i++) {
-    const number = next();
-    if (number < 0 || number >= 1) t.fail(`${number}`);
-  }
-});
+t.test(
+  'a sample is the same for the same seed, another for another, and an edit draws few others',
+  async (t) => {
+    const mutantsOf = (text: string) =>
+      faultsIn(text).map((fault) => ({ file: 'a.ts', source: text, fault }));
+    const text = Array.from({ length: 30 }, (_, index) => `export const a${index} = ${index} < limit;`).join(
+      '\n',
+    );
+    const names = (drawn: readonly Mutant[]) => drawn.map(describe).map((name) => name.replace(/:\d+ /, ' '));
+    const first = names(sample(mutantsOf(text), 20, 'a'));
+    t.same(names(sample(mutantsOf(text), 20, 'a')), first);
+    t.notSame(names(sample(mutantsOf(text), 20, 'b')), first);
+    t.equal(new Set(first).size, 20);
+    t.equal(sample(mutantsOf(text), 500, 'a').length, faultsIn(text).length);
+    const edited = names(sample(mutantsOf(`const more = 1 > limit;\n${text}`), 20, 'a'));
+    t.ok(edited.filter((name) => first.includes(name)).length >= 17, 'the others are those of before');
+  },
+);
