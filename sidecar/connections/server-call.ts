@@ -21,7 +21,6 @@ export interface CallConnection {
   readonly order: ResponseOrder<ServerCall>;
   /** A call takes its place in the order of responses. */
   begin(call: ServerCall): void;
-  onProven(): void;
   suspend(): void;
   block(): void;
   resume(): void;
@@ -78,10 +77,6 @@ export class ServerCall implements CallerEnd, Ordered {
     this.events = events;
     this.#connection.begin(this);
   }
-  onProven(): void {
-    this.#connection.onProven();
-  }
-
   suspend(): void {
     this.#connection.suspend();
   }

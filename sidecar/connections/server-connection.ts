@@ -288,10 +288,6 @@ export class ServerConnection implements CallConnection, PlaceHolder, SocketOwne
     this.order.begin(call);
   }
 
-  onProven(): void {
-    this.place?.onProven();
-  }
-
   #headBegan(): void {
     if (this.#headDeadline !== Number.POSITIVE_INFINITY) return;
     this.#headDeadline = coarseNow() + this.#handler.timeouts.head;

@@ -41,8 +41,6 @@ export interface CallerEnd {
 
   /** Takes the request up: it gets its place in the order of responses, and `events` learns what happens to it. */
   begin(events: CallerEvents): void;
-  /** The request proves that its peer is of the fleet: the connection has more rights from now on. */
-  onProven(): void;
   /** Instead of `begin`: puts the request back until `resume()`, when it is read again. */
   suspend(): void;
   /** Reads no more of the body until `resume()`. */

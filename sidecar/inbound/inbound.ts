@@ -91,7 +91,6 @@ export class Inbound implements RequestHandler, Role {
     const requestId = requestIdOf(head.known(fieldId['x-request-id']));
     const exchange = new Exchange(this, caller, head, requestId, this.#facts(caller, verdict, proof));
     caller.begin(exchange);
-    if (proof !== undefined) caller.onProven();
     const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
     const permit = Permit.ask(applyVerdict, verdict);
     if (dropped !== undefined) {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { exchange, RawClient } from '../../support/raw-http.ts';
+import { sealedClient, sealedExchange } from '../../support/sealed-client.ts';
 import { startTarget, type Target } from './target.ts';
 
 /** Not one of fleet.yaml, as 127.0.0.1 is. */
@@ -16,21 +17,25 @@ async function connectFrom(t: Test, port: number, address: string): Promise<Sock
   return socket;
 }
 
-/** Signed calls one after the other, on a connection each, until `over`. */
+/** One call of main-backend on a sealed connection of its own. */
+const call = (t: Test, { inbound, callerKey, signed }: Target) =>
+  sealedExchange(t, inbound, callerKey, signed().bytes);
+
+/** Sealed calls one after the other, on a connection each, until `over`. */
 async function callAllTheWhile(t: Test, target: Target, over: Promise<unknown>): Promise<number[]> {
   const statuses: number[] = [];
   let ended = false;
   void over.finally(() => {
     ended = true;
   });
-  do statuses.push((await exchange(t, target.inbound, target.signed().bytes)).status);
+  do statuses.push((await call(t, target)).status);
   while (!ended);
   return statuses;
 }
 
 t.test('3,200 silent connections of one stranger: calls of a proven caller succeed', async (t) => {
   const target = await startTarget(t, 'enforcing', 'limits: { connections: 3000 }');
-  const kept = await RawClient.connect(t, target.inbound);
+  const kept = await sealedClient(t, target.inbound, target.callerKey);
   kept.write(target.signed().bytes);
   t.equal((await kept.response()).status, 200);
   let closed = 0;
@@ -43,7 +48,7 @@ t.test('3,200 silent connections of one stranger: calls of a proven caller succe
   const statuses = await callAllTheWhile(t, target, attack);
   t.strictSame([...new Set(statuses)], [200]);
   for (let i = 0; i < 20; i++) {
-    t.equal((await exchange(t, target.inbound, target.signed().bytes)).status, 200);
+    t.equal((await call(t, target)).status, 200);
     t.equal(
       (await exchange(t, target.inbound, 'GET /api/health HTTP/1.1\r\nHost: npu-worker\r\n\r\n')).status,
       200,
@@ -60,7 +65,7 @@ t.test(
   async (t) => {
     const target = await startTarget(t);
     const head = 'POST /api/open HTTP/1.1\r\nHost: npu-worker\r\nContent-Length: 1000000\r\n\r\n';
-    const proven = await RawClient.connect(t, target.inbound);
+    const proven = await sealedClient(t, target.inbound, target.callerKey);
     const { bytes } = target.signed({ method: 'POST', target: '/api/process', body: 'slow body' });
     proven.write(bytes.subarray(0, -1));
     const ends: Promise<unknown>[] = [];
@@ -97,9 +102,26 @@ t.test('limits hold for all workers together', async (t) => {
   };
   await Promise.all(Array.from({ length: 400 }, connectOne));
   await atItsLimit;
-  for (let i = 0; i < 20; i++)
-    t.equal((await exchange(t, target.inbound, target.signed().bytes)).status, 200);
+  for (let i = 0; i < 20; i++) t.equal((await call(t, target)).status, 200);
   t.equal(lost, 300, 'the stranger keeps what one address may have');
+});
+
+t.test('a client that signs plain requests stays unproven: it has what one address may have', async (t) => {
+  const target = await startTarget(
+    t,
+    'enforcing',
+    'limits: { connections: 20, unproven_connections: 10, per_address: 3 }',
+  );
+  const plain: RawClient[] = [];
+  for (let i = 0; i < 4; i++) {
+    const client = new RawClient(await connectFrom(t, target.inbound, stranger));
+    plain.push(client);
+    client.write(target.signed().bytes);
+    t.equal((await client.response()).status, 200);
+  }
+  await plain[0]?.end();
+  t.pass('the fourth connection took the place of the first');
+  t.equal((await call(t, target)).status, 200);
 });
 
 t.test('a first byte that begins neither a method nor a TLS record closes the connection', async (t) => {
