@@ -6,6 +6,7 @@ import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { callCommand } from './call.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
+import { doctorCommand } from './doctor.ts';
 import { guardCommand } from './guard.ts';
 import { initCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
@@ -32,6 +33,7 @@ export function program(): Command {
     callCommand,
     checkCommand,
     completionCommand,
+    doctorCommand,
     guardCommand,
     initCommand,
     keysCommand,

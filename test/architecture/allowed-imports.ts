@@ -99,6 +99,22 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     ],
   },
   'sidecar/swap': { folders: ['sidecar/terms', 'sidecar/replay', 'sidecar/telemetry'] },
+  'sidecar/doctor': {
+    folders: [
+      'config',
+      'sidecar/config',
+      'sidecar/policy',
+      'sidecar/keyring',
+      'sidecar/connections',
+      'sidecar/telemetry',
+      'sidecar/reload',
+      'sidecar/fleet-reader',
+      'sidecar/readiness',
+      'sidecar/hop-client',
+      'sidecar/guard',
+      'sidecar/swap',
+    ],
+  },
 
   // The core is an app behind the sidecar and knows nothing of it.
   'core/terms': { folders: [], packages: ['zod'] },
@@ -178,6 +194,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/hop-client',
       'sidecar/swap',
       'sidecar/guard',
+      'sidecar/doctor',
     ],
   },
   'sidecar/bin': {
