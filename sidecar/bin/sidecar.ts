@@ -12,7 +12,7 @@ import type { PolicySource } from '../reload/policy-source.ts';
 import type { State } from '../replay/state.ts';
 import type { StatusDocument } from '../telemetry/documents.ts';
 import { statusHops } from '../telemetry/hop-documents.ts';
-import { exposedOn } from '../telemetry/listening.ts';
+import { appListeners } from '../telemetry/listening.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ObservedStore } from '../telemetry/observed-store.ts';
 import { mergeSnapshots, type TelemetrySnapshot } from '../telemetry/snapshot.ts';
@@ -148,6 +148,7 @@ export class Sidecar {
   async #status(): Promise<StatusDocument> {
     const { binary, build, config, policy } = this.#parts;
     const { fleet, matrix } = policy.current;
+    const app = config.inbound && (await appListeners(config.inbound.app.port));
     return {
       service: config.service,
       host: this.#keyring.host,
@@ -161,7 +162,8 @@ export class Sidecar {
       uptime_seconds: (performance.now() - this.#startedAt) / 1000,
       ready: this.#ready,
       workers: config.workers,
-      app_exposed_on: config.inbound === undefined ? [] : await exposedOn(config.inbound.app.port),
+      app_exposed_on: [...(app?.exposedOn ?? [])],
+      ...(app?.listens !== undefined && { app_listens: app.listens }),
     };
   }
 

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import type { Fleet } from '../config/fleet.ts';
 import type { AppPort } from '../readiness/assess.ts';
 import type { HostState } from '../telemetry/documents.ts';
-import { exposedOn } from '../telemetry/listening.ts';
+import { appListeners } from '../telemetry/listening.ts';
 
 const timeoutMs = 1_500;
 
@@ -27,7 +27,7 @@ async function probe(
   if (said !== undefined && said.app_exposed_on.length > 0)
     return { ...target, open: true, how: `its host listens on ${said.app_exposed_on.join(', ')}` };
   if (isOwnAddress(host)) {
-    const addresses = await exposedOn(port);
+    const { exposedOn: addresses } = await appListeners(port);
     if (addresses.length > 0)
       return { ...target, open: true, how: `this machine listens on ${addresses.join(', ')}` };
   }

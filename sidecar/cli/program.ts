@@ -7,11 +7,13 @@ import { callCommand } from './call.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
 import { doctorCommand } from './doctor.ts';
+import { edgesCommand } from './edges.ts';
 import { guardCommand } from './guard.ts';
 import { initCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
 import { matrixCommand } from './matrix.ts';
 import { reportCommand } from './report.ts';
+import { routesCommand } from './routes.ts';
 import { signCommand } from './sign.ts';
 import { swapCommand } from './swap.ts';
 import { verifyCommand } from './verify.ts';
@@ -34,11 +36,13 @@ export function program(): Command {
     checkCommand,
     completionCommand,
     doctorCommand,
+    edgesCommand,
     guardCommand,
     initCommand,
     keysCommand,
     matrixCommand,
     reportCommand,
+    routesCommand,
     signCommand,
     swapCommand,
     verifyCommand,

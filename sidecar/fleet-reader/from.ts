@@ -9,6 +9,7 @@ import {
   observedSchema,
   statusSchema,
 } from '../telemetry/documents.ts';
+import { readMetrics } from '../telemetry/metrics-document.ts';
 import { AnsweredNo } from '../terms/exit-codes.ts';
 import { adminPage, isAdminAddress } from './admin-page.ts';
 
@@ -19,7 +20,8 @@ const timeoutMs = 5_000;
 const mostBytes = 64 * 1024 * 1024;
 const names = ['status', 'observed', 'denials'] as const;
 
-export type DocumentName = (typeof names)[number];
+/** `metrics` is not gathered in files: only live sidecars have it. */
+export type DocumentName = (typeof names)[number] | 'metrics';
 
 /** A source that cannot be read: what was found, what was expected, what to do. */
 export class FromError extends AnsweredNo {
@@ -90,7 +92,7 @@ async function readUrl(from: string, wanted: readonly DocumentName[]): Promise<H
         const reason = code === 'ABORT_ERR' ? 'TimeoutError' : (code ?? kind);
         throw new FromError(from, `no answer (${reason})`, { cause });
       }
-      return parseDocument(`${base}/${name}`, text);
+      return name === 'metrics' ? { metrics: readMetrics(text) } : parseDocument(`${base}/${name}`, text);
     }),
   );
   return Object.assign({ from }, ...documents) as HostState;
@@ -138,7 +140,7 @@ function parseDocument(from: string, text: string): Omit<HostState, 'from'> {
   throw new FromError(from, 'JSON that is none of /status, /observed and /denials');
 }
 
-function kindOf(data: unknown): DocumentName | undefined {
+function kindOf(data: unknown): (typeof names)[number] | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   if ('observations' in data) return 'observed';
   if ('denials' in data) return 'denials';

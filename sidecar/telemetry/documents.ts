@@ -4,6 +4,7 @@ import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { explain } from './explain.ts';
 import { totalOf } from './histogram.ts';
 import { observedHopsSchema, statusHopsSchema } from './hop-documents.ts';
+import type { MetricsDocument } from './metrics-document.ts';
 import type { ObservedRow } from './observed-table.ts';
 import type { TelemetrySnapshot } from './snapshot.ts';
 
@@ -128,6 +129,8 @@ export const statusSchema = z.object({
   workers: z.int().min(1),
   /** Addresses beyond loopback on which something listens at the app's port: whoever calls there walks around us. */
   app_exposed_on: z.array(z.string()).default([]),
+  /** Whether anything listens at the app's port; absent without an app, and where the system does not tell. */
+  app_listens: z.boolean().optional(),
 });
 
 export type DenialsDocument = z.output<typeof denialsSchema>;
@@ -142,9 +145,14 @@ export type Phase = StatusDocument['phase'];
 export interface HostState {
   /** The URL, file or folder that it was read from. */
   readonly from: string;
+  /** Whose sidecar was looked for there; undefined where only its own documents tell. */
+  readonly target?: { readonly service: string; readonly host: string };
+  /** Why it, or a part of it, could not be read. */
+  readonly problem?: string;
   readonly status?: StatusDocument;
   readonly observed?: ObservedDocument;
   readonly denials?: DenialsDocument;
+  readonly metrics?: MetricsDocument;
 }
 
 /** RFC 3339 in UTC. */

@@ -2,18 +2,29 @@ import { readFile } from 'node:fs/promises';
 
 const listenState = '0A';
 
+/** Who listens at the port of an app. */
+export interface AppListeners {
+  /** Whether anything does; undefined where the system does not tell. */
+  readonly listens: boolean | undefined;
+  /** The addresses beyond loopback among them. */
+  readonly exposedOn: readonly string[];
+}
+
 /**
- * The addresses beyond loopback on which this machine listens at a TCP port, from /proc/net/tcp and tcp6; empty
- * where there are no such files.
+ * Looks for what listens on this machine at a TCP port, in /proc/net/tcp and tcp6.
  *
  * @param processFiles the folder of tcp and tcp6
  */
-export async function exposedOn(port: number, processFiles = '/proc/net'): Promise<string[]> {
+export async function appListeners(port: number, processFiles = '/proc/net'): Promise<AppListeners> {
   const texts = await Promise.all(
-    ['tcp', 'tcp6'].map((name) => readFile(`${processFiles}/${name}`, 'latin1').catch(() => '')),
+    ['tcp', 'tcp6'].map((name) => readFile(`${processFiles}/${name}`, 'latin1').catch(() => undefined)),
   );
-  const addresses = texts.flatMap((text) => listening(text, port)).filter((address) => !isLoopback(address));
-  return [...new Set(addresses)];
+  const known = texts.filter((text) => text !== undefined);
+  const addresses = known.flatMap((text) => listening(text, port));
+  return {
+    listens: known.length === 0 ? undefined : addresses.length > 0,
+    exposedOn: [...new Set(addresses.filter((address) => !isLoopback(address)))],
+  };
 }
 
 /** The local addresses of listening sockets in the text of /proc/net/tcp or tcp6. */

@@ -71,6 +71,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     packages: ['@huggingface/jinja', 'yaml'],
   },
   'sidecar/fleet-reader': { folders: ['sidecar/terms', 'sidecar/telemetry'] },
+  'sidecar/fleet-view': {
+    folders: ['sidecar/terms', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'],
+    packages: [],
+  },
   'sidecar/rotation': {
     folders: [
       'config',
@@ -190,6 +194,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/matrix-tools',
       'sidecar/new-fleet',
       'sidecar/fleet-reader',
+      'sidecar/fleet-view',
       'sidecar/readiness',
       'sidecar/hop-client',
       'sidecar/swap',

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { exposedOn } from '../../../sidecar/telemetry/listening.ts';
+import { appListeners } from '../../../sidecar/telemetry/listening.ts';
 
 async function listen(t: { teardown(done: () => unknown): void }, host: string): Promise<number> {
   const server = createServer();
@@ -13,8 +13,8 @@ async function listen(t: { teardown(done: () => unknown): void }, host: string):
 }
 
 t.test('tells a port that is open to all from one on loopback', async (t) => {
-  t.same(await exposedOn(await listen(t, '127.0.0.1')), []);
-  t.same(await exposedOn(await listen(t, '0.0.0.0')), ['0.0.0.0']);
+  t.same(await appListeners(await listen(t, '127.0.0.1')), { listens: true, exposedOn: [] });
+  t.same(await appListeners(await listen(t, '0.0.0.0')), { listens: true, exposedOn: ['0.0.0.0'] });
 });
 
 t.test('reads the kernel’s table, IPv6 and mapped addresses too', async (t) => {
@@ -34,7 +34,10 @@ t.test('reads the kernel’s table, IPv6 and mapped addresses too', async (t) =>
       '   2: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 0:0\n' +
       '   3: B80D0120000000000000000001000000:1F91 00000000000000000000000000000000:0000 0A 0:0\n',
   );
-  t.same(await exposedOn(8081, folder), ['172.16.168.22', '::', '2001:db8:0:0:0:0:0:1']);
-  t.same(await exposedOn(8082, folder), []);
-  t.same(await exposedOn(8081, join(folder, 'nowhere')), []);
+  t.same(await appListeners(8081, folder), {
+    listens: true,
+    exposedOn: ['172.16.168.22', '::', '2001:db8:0:0:0:0:0:1'],
+  });
+  t.same(await appListeners(8082, folder), { listens: false, exposedOn: [] });
+  t.same(await appListeners(8081, join(folder, 'nowhere')), { listens: undefined, exposedOn: [] });
 });
