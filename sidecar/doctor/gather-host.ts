@@ -11,7 +11,7 @@ import { loadFiles } from '../reload/sidecar-files.ts';
 import type { Host } from '../swap/host.ts';
 import type { Layout } from '../swap/layout.ts';
 import { readHost } from '../swap/read-host.ts';
-import { exposedOn } from '../telemetry/listening.ts';
+import { appListeners } from '../telemetry/listening.ts';
 import type { AppFact, HostFacts, ListenerFact } from './host-facts.ts';
 import { calleesOf } from './key-checks.ts';
 import { clockOf, diskOf, guardOf, modeOf } from './machine.ts';
@@ -134,7 +134,8 @@ function listenerFacts({ outbound, inbound, admin }: SidecarConfig): Promise<Lis
 }
 
 async function appFact(app: ListenAddress & { port: number }): Promise<AppFact> {
-  return { address: formatAddress(app), answer: await tryConnect(app), exposedOn: await exposedOn(app.port) };
+  const { exposedOn } = await appListeners(app.port);
+  return { address: formatAddress(app), answer: await tryConnect(app), exposedOn };
 }
 
 function tryConnect(address: ListenAddress): Promise<string> {
