@@ -1,18 +1,19 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, copyFile, glob, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { stop } from 'esbuild';
 import { bundle, together } from './bundle.ts';
+import { type NodeExecutable, strippedNode } from './node-executable.ts';
 import { type Program, programs } from './programs.ts';
 
 /** The top of the repository. */
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 export const dist = join(root, 'dist');
-const bundles = join(dist, 'bundles');
+const cache = join(root, 'node_modules/.cache/countersign');
 const run = promisify(execFile);
 const compress = promisify(zstdCompress);
 const compression = { params: { [constants.ZSTD_c_compressionLevel]: 15 } };
@@ -25,14 +26,24 @@ export interface Built {
   readonly fresh: boolean;
 }
 
+/** Where executables are made, and of which Node: that of another processor makes executables for it. */
+export interface Target {
+  readonly folder: string;
+  /** `bin/node` of one of the packages `node-linux-*`. */
+  readonly node: string;
+}
+
+const here: Target = { folder: dist, node: process.execPath };
+
 /**
  * Bundles and packs the named programs (default: all). What is up to date is left alone, so that a second call
- * costs the bundling only, well under a second.
+ * costs the bundling only, well under a second. One checkout gives the same bytes in every folder and on every machine.
  *
  * @throws {Error} with esbuild's or Node's own message
  */
 export async function build(
   names: readonly string[] = programs.map((program) => program.name),
+  target: Target = here,
 ): Promise<Built[]> {
   const wanted = names.map((name) => {
     const program = programs.find((candidate) => candidate.name === name);
@@ -40,21 +51,30 @@ export async function build(
     const known = programs.map((candidate) => candidate.name).join(', ');
     throw new Error(`found no program "${name}", expected one of ${known}`);
   });
-  await mkdir(bundles, { recursive: true });
+  const folder = resolve(target.folder);
+  await mkdir(join(folder, 'bundles'), { recursive: true });
+  const node = await strippedNode(target.node, cache);
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   try {
-    return await Promise.all(wanted.map((program) => buildProgram(program, version)));
+    return await Promise.all(wanted.map((program) => buildProgram(program, { version, folder, node })));
   } finally {
     // esbuild's own process, which would otherwise stay for as long as this one.
     await stop();
   }
 }
 
-async function buildProgram(program: Program, version: string): Promise<Built> {
+interface Build {
+  readonly version: string;
+  readonly folder: string;
+  readonly node: NodeExecutable;
+}
+
+async function buildProgram(program: Program, { version, folder, node }: Build): Promise<Built> {
+  const bundles = join(folder, 'bundles');
   const outfile = join(bundles, `${program.name}.cjs`);
   const [main, ...workers] = await Promise.all([
     bundle(root, program.entry, outfile),
-    ...program.workers.map((worker) => bundleWorker(program, worker)),
+    ...program.workers.map((worker) => bundleWorker(program, worker, bundles)),
   ]);
   const packed = new Map<string, Uint8Array>();
   for (const worker of workers) packed.set(worker.asset, worker.code);
@@ -67,32 +87,38 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   }
 
   const { code } = main;
-  const hash = hashOf([version, ...program.execArgv].join(' '), code, new Map([...packed, ...large]));
-  const file = join(dist, program.name);
+  const hash = hashOf(
+    [version, node.hash, ...program.execArgv].join(' '),
+    code,
+    new Map([...packed, ...large]),
+  );
+  const file = join(folder, program.name);
   const stamp = join(bundles, `${program.name}.build.json`);
   if (await isBuilt([file, outfile], stamp, hash)) return { name: program.name, file, hash, fresh: false };
 
   // Into a folder of its own and renamed at the end: a running executable cannot be written to, and two builds
   // at once must not see each other's halves.
-  const work = await mkdtemp(join(dist, '.build-'));
+  const work = await mkdtemp(join(folder, '.build-'));
   try {
     await writeFile(join(work, 'main.cjs'), code);
     for (const [path, content] of large) packed.set(path, await compress(content, compression));
     const info = JSON.stringify({ version, hash });
     const assets = await writeAssets(work, packed.set('build.json', Buffer.from(info)));
     const sea = {
-      main: join(work, 'main.cjs'),
-      output: join(work, 'whole'),
+      // The name is packed too: one with the folder would make other bytes in every folder.
+      main: 'main.cjs',
+      output: 'whole',
+      executable: node.file,
       disableExperimentalSEAWarning: true,
       // No NODE_OPTIONS, no --node-options: what a program does is decided by which program runs.
       execArgvExtension: 'none',
       execArgv: program.execArgv,
-      // V8 need not compile what runs at start: 25 ms sooner, and 2 MiB less.
-      useCodeCache: true,
+      // V8's code cache differs from build to build.
+      useCodeCache: false,
       assets,
     };
     await writeFile(join(work, 'sea.json'), JSON.stringify(sea));
-    await run(process.execPath, ['--build-sea', join(work, 'sea.json')]);
+    await run(process.execPath, ['--build-sea', 'sea.json'], { cwd: work });
     // Node writes the file in one go, and Linux keeps it in pages of 2 MiB for that, each of which counts wholly as
     // the memory of a process that touches it: 30 MiB. A copy is what arrives on a VM.
     await copyFile(join(work, 'whole'), join(work, program.name));
@@ -112,7 +138,7 @@ async function buildProgram(program: Program, version: string): Promise<Built> {
   return { name: program.name, file, hash, fresh: true };
 }
 
-async function bundleWorker(program: Program, entry: string) {
+async function bundleWorker(program: Program, entry: string, bundles: string) {
   const outfile = join(bundles, `${program.name}.${entry.replace(/\.ts$/, '').replaceAll('/', '-')}.cjs`);
   return { asset: entry.replace(/\.ts$/, '.js'), outfile, ...(await bundle(root, entry, outfile)) };
 }
@@ -123,15 +149,15 @@ async function writeAssets(
 ): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   for (const [path, content] of packed) {
-    const file = join(folder, path.replaceAll('/', '__'));
-    await writeFile(file, content);
-    files[path] = file;
+    const name = path.replaceAll('/', '__');
+    await writeFile(join(folder, name), content);
+    files[path] = name;
   }
   return files;
 }
 
 function hashOf(version: string, code: Uint8Array, packed: ReadonlyMap<string, Uint8Array>): string {
-  const digest = createHash('sha256').update(`${version}\0${process.version}\0`).update(code);
+  const digest = createHash('sha256').update(`${version}\0`).update(code);
   for (const [path, content] of [...packed].sort(([a], [b]) => (a < b ? -1 : 1))) {
     digest.update(`\0${path}\0${content.length}\0`).update(content);
   }

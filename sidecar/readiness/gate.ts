@@ -28,6 +28,8 @@ export const gateSchema = z.strictObject({
     z.strictObject({
       service: text,
       host: text,
+      /** The build that logged, as `/status` names it. */
+      build: text,
       /** Seconds of logging that it was found ready on. */
       logging_seconds: z.number().min(0),
       gathered_at: time,
@@ -104,8 +106,8 @@ export function macHolds(gate: Gate, key: Uint8Array): boolean {
 
 function pinned(sidecar: SidecarState, states: readonly HostState[]): Gate['sidecars'][number] {
   const status = states.find(({ from }) => from === sidecar.from)?.status as StatusDocument;
-  const { logging_seconds } = sidecar;
-  return { ...loadedBy(status), logging_seconds, gathered_at: status.gathered_at as string };
+  const { build, logging_seconds } = sidecar;
+  return { ...loadedBy(status), build, logging_seconds, gathered_at: status.gathered_at as string };
 }
 
 /** What one sidecar has loaded, in the form in which the gate file pins it. */

@@ -1,4 +1,3 @@
-import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { AnsweredNo } from '../terms/exit-codes.ts';
 import { type Backup, backupSchema } from './backup.ts';
 
@@ -14,6 +13,7 @@ export type BackupKey = { readonly passphrase: string } | { readonly identities:
  * @throws {RangeError} when a recipient is none; the text of it is not repeated
  */
 export async function sealBackup(backup: Backup, lock: BackupLock): Promise<string> {
+  const { armor, Encrypter } = await loadAge();
   const encrypter = new Encrypter();
   if ('passphrase' in lock) encrypter.setPassphrase(lock.passphrase);
   else
@@ -28,6 +28,7 @@ export async function sealBackup(backup: Backup, lock: BackupLock): Promise<stri
 
 /** @throws {AnsweredNo} when the file is none, was changed, or is encrypted to someone else */
 export async function openBackup(file: string, text: string, key: BackupKey): Promise<Backup> {
+  const { armor, Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   let plain: string;
   try {
@@ -43,4 +44,9 @@ export async function openBackup(file: string, text: string, key: BackupKey): Pr
   if (parsed.success) return parsed.data;
   const place = parsed.error.issues[0]?.path.join('.') ?? '';
   throw new AnsweredNo(`${file}: found a fault at ${place}, expected a backup of this version`);
+}
+
+/** Most commands never need its curves, which take time to load. */
+function loadAge() {
+  return import('age-encryption');
 }

@@ -19,6 +19,7 @@ function gate(changes: Partial<Gate> = {}): Gate {
       {
         service: 'a',
         host: '127.0.0.1',
+        build: 'b',
         logging_seconds: 90_000,
         gathered_at: new Date(now - hour).toISOString(),
         outbound: { b: 'a/1' },
