@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { destination, pino } from 'pino';
+import { inheritedSockets } from '../config/inherited-sockets.ts';
 import { ConfigError } from '../config/load.ts';
 import { FilesError } from '../config/loading.ts';
 import { thisBuild } from '../config/program.ts';
 import { ignoreOtherSignals } from '../config/signals.ts';
 import { loadCoreFiles } from './config/core-files.ts';
+import { listenOn } from './config/listen-on.ts';
 import { DatabaseError } from './database/errors.ts';
 import { type MigrateOptions, migrateDeployment } from './migrate-deployment.ts';
 import { startCore } from './service.ts';
@@ -55,8 +57,16 @@ async function run(file: string): Promise<void> {
   // Asynchronous: a slow reader of the log must not block the event loop.
   const sink = destination({ dest: 1, sync: false });
   const log = pino({ base: { service: 'core', pid: process.pid } }, sink);
-  const service = await startCore(config, models, log, version);
-  log.info({ address: service.address.address, port: service.address.port, version }, 'listening');
+  const on = listenOn(file, config.listen, inheritedSockets(process.env, process.pid));
+  const service = await startCore(config, models, log, version, on);
+  const { address, port } = service.address;
+  log.info({ address, port, inherited: 'fd' in on, version }, 'listening');
+  if (port !== config.listen.port || address !== config.listen.host) {
+    log.warn(
+      { listen: config.listen },
+      'listening on the socket of systemd, whose address is another than in core.yaml',
+    );
+  }
 
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());

@@ -12,6 +12,7 @@ import { SessionLine } from './chat/session-line.ts';
 import { Sessions } from './chat/sessions.ts';
 import { Summaries } from './chat/summaries.ts';
 import type { CoreConfig } from './config/core-config.ts';
+import type { ListenOn } from './config/listen-on.ts';
 import type { LlmModels } from './config/llm-models.ts';
 import { Calibration } from './context/calibration.ts';
 import { ContextWindow } from './context/context-window.ts';
@@ -28,6 +29,7 @@ import { useCors } from './http/cors.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
 import { useLimits } from './http/limits.ts';
+import { Listener } from './http/listener.ts';
 import { modelRoutes } from './http/model-routes.ts';
 import { passthroughRoutes } from './http/passthrough-routes.ts';
 import { buildServer } from './http/server.ts';
@@ -58,13 +60,17 @@ const leastBodyLimitBytes = 4 * 1024 * 1024;
 /** A core service that runs. */
 export interface CoreService {
   readonly address: AddressInfo;
-  /** Takes nothing new, lets running turns end (those that take longer than `timeouts.drain` are interrupted), closes all. */
+  /**
+   * Drains: accepts no connection, answers what comes on open ones, lets running turns end (those that take longer than
+   * `timeouts.drain` are interrupted), and closes all.
+   */
   close(): Promise<void>;
 }
 
 /**
  * Builds the whole service and starts to listen. Redis may be down; the database has to open.
  *
+ * @param on where to listen; default: the address of core.yaml
  * @throws {import('./database/errors.ts').DatabaseError | import('../config/load.ts').ConfigError}
  */
 export async function startCore(
@@ -72,6 +78,7 @@ export async function startCore(
   models: LlmModels,
   log: FastifyBaseLogger,
   version: string,
+  on: ListenOn = config.listen,
 ): Promise<CoreService> {
   const registry = new Registry();
   const { timeouts } = config;
@@ -114,6 +121,7 @@ export async function startCore(
   const readers = new UnownedReaders(config.unowned_readers);
 
   const app = await buildServer(log, registry, version);
+  const listener = new Listener(app.server);
   const callerLimits = new CallerLimits(config.limits);
   await useCors(app, config.cors);
   useLimits(app, callerLimits);
@@ -142,6 +150,7 @@ export async function startCore(
 
   const close = async () => {
     const timer = setTimeout(() => stopping.abort(), timeouts.drain);
+    await listener.drain(stopping.signal);
     await app.close();
     await line.whenIdle();
     clearTimeout(timer);
@@ -157,12 +166,11 @@ export async function startCore(
     await eventLoop.close();
   };
   try {
-    await app.listen({ host: config.listen.host, port: config.listen.port });
+    return { address: await listener.open(on), close };
   } catch (error) {
     await close();
     throw error;
   }
-  return { address: app.server.address() as AddressInfo, close };
 }
 
 /** The database that core.yaml names. */

@@ -74,7 +74,7 @@ const timeouts = z.strictObject({
   hang_up: duration
     .default(10_000)
     .describe('How long a turn of a session goes on after its client has hung up.'),
-  drain: duration.default(30_000).describe('What running turns get at SIGTERM before they are interrupted.'),
+  drain: duration.default(10_000).describe('What running turns get at SIGTERM before they are interrupted.'),
 });
 
 const count = z.int({ error: 'a whole number from 1' }).min(1);

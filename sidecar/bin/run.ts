@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
+import { inheritedSockets } from '../../config/inherited-sockets.ts';
 import { ConfigError } from '../../config/load.ts';
 import { FilesError } from '../../config/loading.ts';
 import { type Build, thisBuild } from '../../config/program.ts';
 import { ignoreOtherSignals } from '../../config/signals.ts';
 import { ListenError } from '../listen/bind.ts';
-import { inheritedSockets } from '../listen/inherited-sockets.ts';
 import { listenPlans } from '../listen/listen-plan.ts';
 import type { KeySource } from '../reload/key-source.ts';
 import type { PolicySource } from '../reload/policy-source.ts';

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { InheritedSockets } from '../../config/inherited-sockets.ts';
 import type { Build } from '../../config/program.ts';
 import { type Admin, startAdmin } from '../admin/server.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import { newSharedAdmission } from '../connections/admission.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { loadedKeys } from '../keyring/loaded-keys.ts';
-import type { InheritedSockets } from '../listen/inherited-sockets.ts';
 import type { ListenPlan } from '../listen/listen-plan.ts';
 import type { KeySource } from '../reload/key-source.ts';
 import type { PolicySource } from '../reload/policy-source.ts';

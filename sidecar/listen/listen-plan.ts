@@ -1,8 +1,8 @@
 import { type ListenAddress, parseListenAddress } from '../../config/address.ts';
+import type { InheritedSockets } from '../../config/inherited-sockets.ts';
 import { ConfigError } from '../../config/load.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { ListenOn } from './bind.ts';
-import type { InheritedSockets } from './inherited-sockets.ts';
 
 /** What one thread listens on. */
 export interface ListenPlan {

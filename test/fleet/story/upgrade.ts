@@ -39,6 +39,10 @@ export async function upgrade(story: Story): Promise<void> {
     (_caller, callee) => callee === 'main-backend',
   );
   report.equal((await story.play('upgrade')).changed, 0, 'a second upgrade.yml changes nothing');
+  const restart = Date.now();
+  await fleet.ssh('main-backend', 'systemctl restart countersign-core');
+  await story.flow(2_000);
+  await story.noneLost(restart, 'a restart of the core, calls to the core counted');
 
   report.chapter('rollback.yml -e to=previous');
   const back = Date.now();
