@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ListenAddress } from '../../config/address.ts';
 import type { Fleet } from '../config/fleet.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import { Admission, type AdmissionLimits, type SharedAdmission } from '../connections/admission.ts';
@@ -47,6 +48,8 @@ export class DataPath {
   readonly #outbound: Side<Outbound>;
   /** Connections to the local app. */
   readonly #app: HostPool | undefined = undefined;
+  /** Connections to the admin listener, while operators read. */
+  #admin: HostPool | undefined = undefined;
   readonly #callees: Callees;
   /** Inbound connections of which it is not known yet what they speak. */
   readonly #arrivals = new Set<Arrival>();
@@ -78,6 +81,7 @@ export class DataPath {
           keyring,
           rules: policy.matrix.of(config.service),
           coveredFields: policy.fleet.coveredFields,
+          operators: new Set(policy.fleet.operators),
         }),
         connections: new Set(),
         onClosed: ({ peer }) => {
@@ -97,9 +101,15 @@ export class DataPath {
   /**
    * Starts to accept.
    *
+   * @param admin the admin listener, whose documents operators read through inbound
    * @throws an error of node:net when an address is taken; nothing listens then
    */
-  async listen(plan: ListenPlan): Promise<void> {
+  async listen(plan: ListenPlan, admin: ListenAddress): Promise<void> {
+    if (this.#inbound !== undefined) {
+      const [address, port] = 'path' in admin ? [admin.path, 0] : [admin.host, admin.port];
+      this.#admin = new HostPool(address, port, this.#config.timeouts, undefined);
+      this.#inbound.handler.serveDocuments(this.#admin);
+    }
     try {
       for (const on of plan.outbound) this.#listeners.push(await this.#listenOutbound(on));
       for (const on of plan.inbound) this.#listeners.push(await this.#listenInbound(on));
@@ -187,7 +197,10 @@ export class DataPath {
     this.telemetry.setPeers(fleet.services.keys());
     this.#callees.replace(fleet);
     this.#admission.replaceFleet(addressesOf(fleet));
-    this.#inbound?.handler.onPolicy(matrix.of(this.#config.service), fleet.coveredFields);
+    this.#inbound?.handler.onPolicy(matrix.of(this.#config.service), {
+      coveredFields: fleet.coveredFields,
+      operators: new Set(fleet.operators),
+    });
   }
 
   /** Accepts no more; connections close behind their present request. */
@@ -225,6 +238,7 @@ export class DataPath {
     for (const arrival of this.#arrivals) arrival.abort();
     this.#retirement?.close();
     this.#app?.close();
+    this.#admin?.close();
     this.#callees.close();
     this.telemetry.close();
   }

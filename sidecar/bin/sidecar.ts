@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type ListenAddress, parseListenAddress } from '../../config/address.ts';
 import type { InheritedSockets } from '../../config/inherited-sockets.ts';
 import type { Build } from '../../config/program.ts';
 import { type Admin, startAdmin } from '../admin/server.ts';
@@ -11,6 +12,8 @@ import type { KeySource } from '../reload/key-source.ts';
 import type { PolicySource } from '../reload/policy-source.ts';
 import type { State } from '../replay/state.ts';
 import type { StatusDocument } from '../telemetry/documents.ts';
+import { EventFeed } from '../telemetry/event-feed.ts';
+import type { EventBatch } from '../telemetry/event-sampler.ts';
 import { statusHops } from '../telemetry/hop-documents.ts';
 import { appListeners } from '../telemetry/listening.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -18,6 +21,7 @@ import type { ObservedStore } from '../telemetry/observed-store.ts';
 import { mergeSnapshots, type TelemetrySnapshot } from '../telemetry/snapshot.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import type { Binary } from './binary.ts';
+import { callWatch } from './call-watch.ts';
 import { DataPath } from './data-path.ts';
 import { Thread } from './threads.ts';
 
@@ -54,6 +58,7 @@ export class Sidecar {
   #keyring: Keyring;
   #admin: Admin | undefined;
   #ready = false;
+  readonly #events: EventFeed;
 
   constructor(parts: SidecarParts) {
     const { config, policy, keys, state, logger, binary } = parts;
@@ -79,6 +84,12 @@ export class Sidecar {
       policy: policy.current,
       admission: this.#admission,
     });
+    const watchOwn = callWatch(this.#path.telemetry);
+    this.#events = new EventFeed((on) => {
+      watchOwn(on ? (batch) => this.#events.publish(batch) : undefined);
+      // A thread that is gone has nothing to tell.
+      this.#everyThread((thread) => thread.ask('watchCalls', on)).catch(() => {});
+    }, Date.now());
   }
 
   /**
@@ -94,17 +105,22 @@ export class Sidecar {
     const ownAdmin = 'path' in listen ? { ...listen, group } : listen;
     for (const [index] of others.entries()) {
       const start = { worker: index + 1, config, state: state.shared, admission: this.#admission };
-      this.#threads.push(await Thread.start(binary.phase, start, onFault));
+      const onCalls = (batch: EventBatch) => this.#events.publish(batch);
+      this.#threads.push(await Thread.start(binary.phase, start, { onFault, onCalls }));
     }
     try {
       this.#admin = await startAdmin(admin === undefined ? ownAdmin : { fd: admin }, {
         snapshot: () => this.#snapshot(),
         status: () => this.#status(),
         observed: (snapshot) => this.#parts.observed.document(snapshot),
+        events: this.#events,
       });
-      await this.#path.listen(own as ListenPlan);
+      const address = parseListenAddress(this.#admin.address) as ListenAddress;
+      await this.#path.listen(own as ListenPlan, address);
       await Promise.all(
-        this.#threads.map((thread, index) => thread.ask('listen', others[index] as ListenPlan)),
+        this.#threads.map((thread, index) =>
+          thread.ask('listen', { plan: others[index] as ListenPlan, admin: address }),
+        ),
       );
     } catch (error) {
       this.#path.stopAccepting();

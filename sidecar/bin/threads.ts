@@ -1,9 +1,17 @@
 import type { Worker } from 'node:worker_threads';
 import { startWorker } from '../../config/program.ts';
 import type { Phase } from '../telemetry/documents.ts';
-import type { Answer, Question, WorkerCalls, WorkerStart } from './worker-thread.ts';
+import type { EventBatch } from '../telemetry/event-sampler.ts';
+import type { Answer, Question, ToldEvents, WorkerCalls, WorkerStart } from './worker-thread.ts';
 
 type Result<Call extends keyof WorkerCalls> = Promise<Awaited<ReturnType<WorkerCalls[Call]>>>;
+
+/** What the main thread hears of a worker without asking. */
+export interface ThreadEvents {
+  onFault(error: Error): void;
+  /** Calls as they end. */
+  onCalls(batch: EventBatch): void;
+}
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -16,9 +24,13 @@ export class Thread {
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  private constructor(worker: Worker, onFault: (error: Error) => void) {
+  private constructor(worker: Worker, { onFault, onCalls }: ThreadEvents) {
     this.#worker = worker;
-    worker.on('message', (answer: Answer) => {
+    worker.on('message', (answer: Answer | ToldEvents) => {
+      if ('events' in answer) {
+        onCalls(answer.events);
+        return;
+      }
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
       if ('error' in answer) waiting?.reject(answer.error);
@@ -36,8 +48,8 @@ export class Thread {
   }
 
   /** Starts a thread and waits until it can be asked to listen. */
-  static async start(phase: Phase, start: WorkerStart, onFault: (error: Error) => void): Promise<Thread> {
-    const thread = new Thread(startWorker(`sidecar/bin/${phase}-worker`, { workerData: start }), onFault);
+  static async start(phase: Phase, start: WorkerStart, events: ThreadEvents): Promise<Thread> {
+    const thread = new Thread(startWorker(`sidecar/bin/${phase}-worker`, { workerData: start }), events);
     await new Promise<unknown>((resolve, reject) => thread.#waiting.set(0, { resolve, reject }));
     return thread;
   }

@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { ListenAddress } from '../../config/address.ts';
 import { thisBuild } from '../../config/program.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { SharedAdmission } from '../connections/admission.ts';
@@ -6,10 +7,12 @@ import type { ListenPlan } from '../listen/listen-plan.ts';
 import { KeySource } from '../reload/key-source.ts';
 import { PolicySource } from '../reload/policy-source.ts';
 import { attachState, type SharedState } from '../replay/state.ts';
+import type { EventBatch } from '../telemetry/event-sampler.ts';
 import { openLog } from '../telemetry/log.ts';
 import type { TelemetrySnapshot } from '../telemetry/snapshot.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import type { Binary } from './binary.ts';
+import { callWatch } from './call-watch.ts';
 import { DataPath } from './data-path.ts';
 
 /** What a worker thread is started with. */
@@ -22,10 +25,12 @@ export interface WorkerStart {
 
 /** What the main thread asks of a worker; every question is answered once. */
 export interface WorkerCalls {
-  listen(plan: ListenPlan): Promise<void>;
+  listen(on: { readonly plan: ListenPlan; readonly admin: ListenAddress }): Promise<void>;
   takeUpKeyring(): Promise<void>;
   takeUpPolicy(): Promise<void>;
   snapshot(): TelemetrySnapshot;
+  /** Whether calls are to be told of as they end. */
+  watchCalls(on: boolean): void;
   stopAccepting(): void;
   isUndecided(): boolean;
   endWaiting(side: 'inbound' | 'outbound'): void;
@@ -40,6 +45,11 @@ export interface Question {
 }
 
 export type Answer = { readonly id: number } & ({ readonly result: unknown } | { readonly error: Error });
+
+/** Calls as they end, told without being asked. */
+export interface ToldEvents {
+  readonly events: EventBatch;
+}
 
 /** Runs the data path of one worker thread: its binary is that of the program, for it is part of the same bundle. */
 export async function runWorkerThread(binary: Binary): Promise<void> {
@@ -65,8 +75,9 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
     policy: policy.current,
     admission,
   });
+  const watch = callWatch(path.telemetry);
   const calls: WorkerCalls = {
-    listen: (plan) => path.listen(plan),
+    listen: ({ plan, admin }) => path.listen(plan, admin),
     async takeUpKeyring() {
       await keys.reload();
       path.takeUpKeyring(keys.current);
@@ -76,6 +87,7 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
       path.takeUpPolicy(policy.current);
     },
     snapshot: () => path.telemetry.snapshot(),
+    watchCalls: (on) => watch(on ? (events) => port.postMessage({ events } satisfies ToldEvents) : undefined),
     stopAccepting: () => path.stopAccepting(),
     isUndecided: () => path.isUndecided(),
     endWaiting: (side) => path.endWaiting(side),

@@ -119,11 +119,11 @@ export function takeHandle(socket: Socket): object | undefined {
   return handle;
 }
 
-/** Opens a connection. */
+/** Opens a connection. @param host an address, or the absolute path of a UNIX socket, which has no port */
 export function dial(host: string, port: number, owner: SocketOwner): OwnedSocket {
   const socket = own(new Socket({ onread, allowHalfOpen: true } as object), owner);
   socket.once('connect', onConnect);
-  socket.connect({ host, port });
+  socket.connect(host.startsWith('/') ? { path: host } : { host, port });
   socket.setNoDelay(true);
   return socket;
 }

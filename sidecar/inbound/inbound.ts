@@ -12,6 +12,7 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import type { CallerKey, Keyring } from '../keyring/keyring.ts';
 import { type Circumstances, type Decision, decide } from '../policy/decide.ts';
 import type { ServiceRules } from '../policy/matrix.ts';
+import { documentRead, type OperatorDocument } from '../policy/operator-reads.ts';
 import { checkDigest } from '../signature/content-digest.ts';
 import type { Proof } from '../signature/verify.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -21,6 +22,7 @@ import { Permit } from '../terms/permit.ts';
 import type { Refusal } from '../terms/refusal.ts';
 import type { ApplyVerdict, Denial, Verdict } from '../terms/verdict.ts';
 import { type AppFraming, composeForApp } from './compose.ts';
+import { OperatorReads } from './operator-reads.ts';
 import { StreamedBody } from './streamed-body.ts';
 import { TrailerFilter } from './trailers.ts';
 
@@ -46,6 +48,8 @@ export interface InboundDependencies {
   rules: ServiceRules;
   /** fleet.yaml's `covered_fields`. */
   coveredFields: readonly string[];
+  /** Services that may read the sidecar's documents. */
+  operators: ReadonlySet<string>;
 }
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH']);
@@ -63,6 +67,8 @@ export class Inbound implements RequestHandler, Role {
   readonly #given: InboundDependencies;
   readonly #app: readonly Destination[];
   readonly #tunnels = new Set<Call>();
+  /** Undefined until there is an admin listener. */
+  #operatorReads: OperatorReads | undefined = undefined;
 
   constructor(dependencies: InboundDependencies) {
     const { limits, timeouts } = dependencies.config;
@@ -73,10 +79,11 @@ export class Inbound implements RequestHandler, Role {
   }
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
-    const { keyring, rules, audience, replay, applyVerdict, coveredFields } = this.#given;
+    const { keyring, rules, audience, replay, applyVerdict, coveredFields, operators } = this.#given;
     head.discardLookalikes(coveredFields);
     const peer = caller.peer?.caller;
-    const given = { keyring, rules, audience, peer, replay, coveredFields, nowMs: Date.now() };
+    const document = peer !== undefined && operators.has(peer) ? this.#documentRead(head) : undefined;
+    const given = { keyring, rules, audience, peer, replay, coveredFields, document, nowMs: Date.now() };
     let decision = decide(head, given);
     if ('unmarked' in decision && !caller.wasSuspended) {
       caller.suspend();
@@ -89,7 +96,14 @@ export class Inbound implements RequestHandler, Role {
     if ('unmarked' in decision) decision = decide(head, { ...given, replay: noMemory }) as Decision;
     const { verdict, proof } = decision;
     const requestId = requestIdOf(head.known(fieldId['x-request-id']));
-    const exchange = new Exchange(this, caller, head, requestId, this.#facts(caller, verdict, proof));
+    const reads = decision.document === undefined ? undefined : this.#operatorReads;
+    const exchange = new Exchange(
+      reads ?? this,
+      caller,
+      head,
+      requestId,
+      this.#facts(caller, verdict, proof),
+    );
     caller.begin(exchange);
     const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
     const permit = Permit.ask(applyVerdict, verdict);
@@ -103,6 +117,8 @@ export class Inbound implements RequestHandler, Role {
       );
     } else if (!(permit instanceof Permit)) {
       exchange.refuse(permit, head.hasBody);
+    } else if (reads !== undefined && decision.document !== undefined) {
+      reads.send(exchange, head, decision.document, permit);
     } else if (proof?.body.by === 'digest' && this.#isShort(head)) {
       // Also without a body: one that was signed may have been cut off altogether.
       this.#forwardProven(exchange, head, decision, proof.body.digest);
@@ -111,6 +127,10 @@ export class Inbound implements RequestHandler, Role {
     } else {
       this.#stream(exchange, head, decision, permit);
     }
+  }
+
+  #documentRead(head: RequestHead): OperatorDocument | undefined {
+    return this.#operatorReads === undefined ? undefined : documentRead(head);
   }
 
   #facts({ hop }: CallerEnd, verdict: Verdict, proof: Proven | undefined): CallFacts {
@@ -272,9 +292,18 @@ export class Inbound implements RequestHandler, Role {
     }
   }
 
-  onPolicy(rules: ServiceRules, coveredFields: readonly string[]): void {
+  onPolicy(
+    rules: ServiceRules,
+    { coveredFields, operators }: Pick<InboundDependencies, 'coveredFields' | 'operators'>,
+  ): void {
     this.#given.rules = rules;
     this.#given.coveredFields = coveredFields;
+    this.#given.operators = operators;
+  }
+
+  /** From now on operators can read what the admin listener tells. */
+  serveDocuments(admin: Destination): void {
+    this.#operatorReads = new OperatorReads(admin);
   }
 
   onTunnelEnd(exchange: Call): void {

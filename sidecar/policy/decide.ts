@@ -6,6 +6,7 @@ import type { Denial, Verdict } from '../terms/verdict.ts';
 import { authorize, isPublic } from './authorize.ts';
 import { furtherReadings } from './call-readings.ts';
 import type { ServiceRules } from './matrix.ts';
+import type { OperatorDocument } from './operator-reads.ts';
 
 /** What the replay memory says of a nonce; see replay/. `unmarked`: ask again once a durable mark covers it. */
 export type Admission = 'fresh' | 'replayed' | 'full' | 'lost' | 'ahead' | 'unmarked';
@@ -20,6 +21,8 @@ export interface Circumstances {
   readonly peer?: string | undefined;
   /** Fields that fleet.yaml lists under `covered_fields`. */
   readonly coveredFields?: readonly string[];
+  /** The document that the request reads where the peer is an operator and has signed it: no rule is asked then. */
+  readonly document?: OperatorDocument | undefined;
   readonly replay: { admit(kid: string, nonce: string, created: number, hop: HopKind): Admission };
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
@@ -33,6 +36,8 @@ export interface Decision {
   readonly proof: Proven | undefined;
   /** The route is public: the call passes whoever makes it. */
   readonly open: boolean;
+  /** It is no call of the service, but reads this document of its sidecar. */
+  readonly document?: OperatorDocument;
 }
 
 /** The decision has to wait until the caller's durable mark covers `created`. */
@@ -66,6 +71,11 @@ export function decide(head: SignableRequest, given: Circumstances): Decision | 
   if (admission === 'unmarked') return { unmarked: { kid, created: proof.created } };
   if (admission !== 'fresh')
     return unproven(head, given, notFresh[admission](caller), { claimed: caller, kid });
+  const { document } = given;
+  if (document !== undefined && caller === given.peer) {
+    const rule = `operators: ${head.method} ${head.path}`;
+    return { verdict: { allowed: true, rule, caller, kid }, proof, open: false, document };
+  }
   const authorization = authorize(given.rules, caller, head.method, head.path, furtherReadings(head));
   const verdict: Verdict =
     authorization.kind === 'denied'

@@ -36,6 +36,9 @@ interface Peer {
 }
 const loopResolutionMs = 20;
 
+/** Sees a call that has ended. @param claimed what an unproven call says of itself @param nowMs since the epoch */
+export type CallWatcher = (call: CallRecord, claimed: string | undefined, nowMs: number) => void;
+
 export interface TelemetryOptions {
   readonly service: string;
   /** Names of the fleet's services: the only values of the label `peer`, beside `unknown`. */
@@ -67,6 +70,7 @@ export class Telemetry {
   readonly #keyUses = new Map<string, { count: number }>();
   readonly #connections: [number, number] = [0, 0];
   readonly #hops = new HopTable();
+  #watcher: CallWatcher | undefined = undefined;
   readonly #loop: ELDHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   readonly #loopStart: EventLoopUtilization = performance.eventLoopUtilization();
 
@@ -107,6 +111,12 @@ export class Telemetry {
     const claimed = call.caller === undefined ? call.claimed : undefined;
     this.#observed.add(call, claimed, nowMs);
     if (outcome !== 0) this.#deny(call, claimed, nowMs);
+    if (this.#watcher !== undefined) this.#watcher(call, claimed, nowMs);
+  }
+
+  /** From now on `watcher` sees every call that ends; undefined for no one. */
+  watchCalls(watcher: CallWatcher | undefined): void {
+    this.#watcher = watcher;
   }
 
   /** A connection came (+1) or went (-1). */

@@ -87,10 +87,10 @@ export async function startDataPath(t: Test, options: DataPathOptions): Promise<
     policy: { fleet, matrix: compileMatrix(parseYaml('authorization.yaml', authorization), fleet) },
     admission: newSharedAdmission(),
   });
-  await path.listen({
-    inbound: [{ host: address, port: inbound }],
-    outbound: [{ host: address, port: outbound }],
-  });
+  await path.listen(
+    { inbound: [{ host: address, port: inbound }], outbound: [{ host: address, port: outbound }] },
+    { host: address, port: admin },
+  );
   t.teardown(() => {
     path.stopAccepting();
     path.close();

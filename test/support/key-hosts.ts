@@ -9,6 +9,7 @@ import { loadedKeys } from '../../sidecar/keyring/loaded-keys.ts';
 import { KeySource } from '../../sidecar/reload/key-source.ts';
 import { placeName, placesOf } from '../../sidecar/rotation/roots.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
+import { EventFeed } from '../../sidecar/telemetry/event-feed.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';
 
 /**
@@ -139,6 +140,7 @@ function adminOf(source: KeySource, telemetry: Telemetry): Promise<Admin> {
     { host: '127.0.0.1', port: 0 },
     {
       snapshot: () => telemetry.snapshot(),
+      events: new EventFeed(() => {}, Date.now()),
       status,
       observed: () => {
         throw new Error('not asked here');

@@ -1,6 +1,7 @@
 import { type Admin, startAdmin } from '../../sidecar/admin/server.ts';
 import type { StatusDocument } from '../../sidecar/telemetry/documents.ts';
 import { observation } from '../../sidecar/telemetry/documents.ts';
+import { EventFeed } from '../../sidecar/telemetry/event-feed.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';
 import type { CallRecord } from '../../sidecar/terms/call-record.ts';
 import { memoryLogger } from './log-lines.ts';
@@ -10,7 +11,13 @@ export async function adminThatSaw(
   t: { teardown(done: () => unknown): void },
   calls: readonly CallRecord[],
   status: () => Partial<StatusDocument> = () => ({}),
-): Promise<{ url: string; telemetry: Telemetry; admin: Admin; lines: Record<string, unknown>[] }> {
+): Promise<{
+  url: string;
+  telemetry: Telemetry;
+  admin: Admin;
+  events: EventFeed;
+  lines: Record<string, unknown>[];
+}> {
   const { logger, lines } = memoryLogger();
   const telemetry = new Telemetry({
     service: 'npu-worker',
@@ -18,9 +25,11 @@ export async function adminThatSaw(
     logger,
   });
   for (const call of calls) telemetry.record(call);
+  const events = new EventFeed(() => {}, Date.now());
   const admin = await startAdmin(
     { host: '127.0.0.1', port: 0 },
     {
+      events,
       snapshot: () => telemetry.snapshot(),
       status: () => ({
         service: 'npu-worker',
@@ -54,5 +63,5 @@ export async function adminThatSaw(
     telemetry.close();
     return admin.close().catch(() => {});
   });
-  return { url: `http://${admin.address}`, telemetry, admin, lines };
+  return { url: `http://${admin.address}`, telemetry, admin, events, lines };
 }

@@ -3,6 +3,7 @@ import t from 'tap';
 import { type AdminSources, startAdmin } from '../../../sidecar/admin/server.ts';
 import { readFrom } from '../../../sidecar/fleet-reader/from.ts';
 import type { ObservedDocument, StatusDocument } from '../../../sidecar/telemetry/documents.ts';
+import { EventFeed } from '../../../sidecar/telemetry/event-feed.ts';
 import { Telemetry } from '../../../sidecar/telemetry/telemetry.ts';
 import { deniedRecord } from '../../support/call-record.ts';
 import { memoryLogger } from '../../support/log-lines.ts';
@@ -38,6 +39,7 @@ async function admin(t: { teardown(done: () => unknown): void }, changes: Partia
   const telemetry = new Telemetry({ service: 'npu-worker', peers: [], logger: memoryLogger().logger });
   telemetry.record(deniedRecord());
   const sources: AdminSources = {
+    events: new EventFeed(() => {}, Date.now()),
     snapshot: () => telemetry.snapshot(),
     status: () => status,
     observed: () => observed,
@@ -143,7 +145,13 @@ t.test('listens on loopback only', async (t) => {
 t.test('closes although a client keeps its connection', async (t) => {
   const agent = new Agent({ keepAlive: true });
   const telemetry = new Telemetry({ service: 'npu-worker', peers: [], logger: memoryLogger().logger });
-  const sources = { snapshot: () => telemetry.snapshot(), status: () => status, observed: () => observed };
+  const events = new EventFeed(() => {}, Date.now());
+  const sources = {
+    snapshot: () => telemetry.snapshot(),
+    status: () => status,
+    observed: () => observed,
+    events,
+  };
   const started = await startAdmin({ host: '127.0.0.1', port: 0 }, sources);
   await new Promise((resolve) =>
     get({ port: started.address.split(':')[1], path: '/status', agent }, (response) =>
