@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { fromOption } from '../fleet-reader/from.ts';
 import { type Edge, type EdgeState, type EdgesDocument, edges } from '../fleet-view/edges.ts';
+import { durationText, rateText, shareText, unknown } from '../fleet-view/quantities.ts';
+import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { type Column, fittedTable } from './fitted-table.ts';
-import { authorizationOption, fleetOption, type MatrixFiles, openMatrix } from './matrix-files.ts';
-import { durationText, rateText, shareText, unknown } from './quantities.ts';
+import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { screenWidth } from './screen-width.ts';
 import { overOption, takeSnapshots } from './take-snapshots.ts';
 

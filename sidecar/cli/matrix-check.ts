@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { fleetOption, openMatrix } from './matrix-files.ts';
+import { openMatrix } from '../matrix-tools/open-matrix.ts';
+import { fleetOption } from './matrix-files.ts';
 
 /** `countersign matrix check`: every fault of authorization.yaml with its place. */
 export function matrixCheckCommand(): Command {

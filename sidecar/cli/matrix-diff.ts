@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { fromOption } from '../fleet-reader/from.ts';
 import { type ChangedCall, type Comparison, compareMatrices } from '../matrix-tools/compare.ts';
+import { openMatrix } from '../matrix-tools/open-matrix.ts';
 import { exit } from '../terms/exit-codes.ts';
-import { fleetOption, openMatrix } from './matrix-files.ts';
+import { fleetOption } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
 
 /** `countersign matrix diff`: what a changed matrix would do to the calls that were seen. */

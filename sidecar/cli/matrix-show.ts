@@ -1,7 +1,8 @@
 import { Command } from 'commander';
+import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
 import type { Matrix } from '../policy/matrix.ts';
 import { UsageError } from '../terms/exit-codes.ts';
-import { authorizationOption, fleetOption, type MatrixFiles, openMatrix } from './matrix-files.ts';
+import { authorizationOption, fleetOption } from './matrix-files.ts';
 
 /** Callees beside each other before the grid is left out: wider than a screen it helps nobody. */
 const widestGrid = 12;

@@ -5,15 +5,10 @@ import { compileMatrix } from '../config/authorization.ts';
 import { rewriteFile } from '../files/replace-file.ts';
 import { fromOption } from '../fleet-reader/from.ts';
 import { proposalsYaml, withProposals } from '../matrix-tools/edit.ts';
+import { type MatrixFiles, type OpenedMatrix, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { type Suggestion, suggest, type Withheld } from '../matrix-tools/suggest.ts';
 import { AnsweredNo } from '../terms/exit-codes.ts';
-import {
-  authorizationOption,
-  fleetOption,
-  type MatrixFiles,
-  type OpenedMatrix,
-  openMatrix,
-} from './matrix-files.ts';
+import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
 
 interface Options extends MatrixFiles {

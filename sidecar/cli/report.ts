@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import type { Fleet } from '../config/fleet.ts';
 import { fromOption, readFrom } from '../fleet-reader/from.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
+import { openMatrix } from '../matrix-tools/open-matrix.ts';
 import { assess } from '../readiness/assess.ts';
 import { type GateInput, makeGate } from '../readiness/gate.ts';
 import { loadIntended } from '../readiness/intended.ts';
@@ -14,7 +15,7 @@ import { gateProblems } from '../readiness/verify-gate.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { probeAppPorts } from './app-ports.ts';
 import { defaultGateKey, openGateKey, readGateKey } from './gate-key.ts';
-import { authorizationOption, fleetOption, openMatrix } from './matrix-files.ts';
+import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { reportText } from './report-text.ts';
 import { printable } from './table.ts';
 

@@ -1,10 +1,11 @@
 import { Command } from 'commander';
 import { fromOption } from '../fleet-reader/from.ts';
+import { agoText, durationText, rateText, shareText } from '../fleet-view/quantities.ts';
 import { type RouteRow, type RoutesDocument, routes } from '../fleet-view/routes.ts';
+import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { UsageError } from '../terms/exit-codes.ts';
 import { type Column, fittedTable } from './fitted-table.ts';
-import { authorizationOption, fleetOption, type MatrixFiles, openMatrix } from './matrix-files.ts';
-import { agoText, durationText, rateText, shareText } from './quantities.ts';
+import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { screenWidth } from './screen-width.ts';
 import { overOption, takeSnapshots } from './take-snapshots.ts';
 

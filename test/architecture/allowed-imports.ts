@@ -65,7 +65,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     folders: ['config', 'sidecar/config', 'sidecar/keyring', 'sidecar/policy', 'sidecar/listen'],
   },
   'sidecar/admin': { folders: ['config', 'sidecar/listen', 'sidecar/telemetry'] },
-  'sidecar/matrix-tools': { folders: ['config', 'sidecar/config', 'sidecar/policy'] },
+  'sidecar/matrix-tools': { folders: ['config', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'] },
   'sidecar/new-fleet': {
     folders: ['config', 'sidecar/terms', 'sidecar/policy'],
     packages: ['@huggingface/jinja', 'yaml'],

@@ -1,6 +1,12 @@
 import t from 'tap';
 import { fittedTable } from '../../../sidecar/cli/fitted-table.ts';
-import { ageText, agoText, durationText, rateText, shareText } from '../../../sidecar/cli/quantities.ts';
+import {
+  ageText,
+  agoText,
+  durationText,
+  rateText,
+  shareText,
+} from '../../../sidecar/fleet-view/quantities.ts';
 
 t.test('numbers are short, and never round a fault away', async (t) => {
   t.same([0.00004, 0.0123, 0.95, 1.24, 95.2, undefined].map(durationText), [
