@@ -17,10 +17,13 @@ const packages = {
     'ansible-core': 'ansible-playbook',
     curl: 'curl',
     faketime: 'faketime',
+    'golang-go': 'go',
     'groff-base': 'groff',
     openssl: 'openssl',
     procps: 'pgrep',
     python3: 'python3',
+    'python3-aiohttp': '/usr/lib/python3/dist-packages/aiohttp',
+    'python3-h11': '/usr/lib/python3/dist-packages/h11',
     postgresql: 'pg_lsclusters',
     prometheus: 'promtool',
   },
@@ -65,6 +68,7 @@ function installPackages(wanted) {
 }
 
 function isInstalled(file) {
+  if (file.startsWith('/')) return existsSync(file);
   if (!file.includes('.so')) return isCommand(file);
   const folders = ['/lib', '/usr/lib', '/lib64', '/usr/lib64'];
   const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch];

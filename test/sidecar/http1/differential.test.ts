@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
 import { readMessages } from './message-reader.ts';
+import { breakage, broken, message, splits } from './streams.ts';
 
 /** What Node's own server makes of a stream of bytes; `whole` once the end of a message has been found. */
 interface Seen {
@@ -48,56 +49,6 @@ async function nodeMessages(stream: Buffer, split: readonly number[]): Promise<S
   return seen;
 }
 
-const text = fc.string({ unit: fc.constantFrom(...'abcXYZ 019\r\n;:=,%'), maxLength: 40 });
-const chunked = fc
-  .tuple(
-    fc.array(
-      fc.tuple(
-        text.filter((chunk) => chunk.length > 0),
-        fc.constantFrom('', ';a', ';a=b', ';a="c"'),
-        fc.boolean(),
-      ),
-      { maxLength: 4 },
-    ),
-    fc.constantFrom('', 'X-Sum: 1\r\n', 'X-Sum: 1\r\nX-More: 2\r\n'),
-  )
-  .map(
-    ([chunks, trailers]) =>
-      `${chunks
-        .map(([chunk, extension, padded]) => {
-          const size = chunk.length.toString(16);
-          return `${padded ? `00${size.toUpperCase()}` : size}${extension}\r\n${chunk}\r\n`;
-        })
-        .join('')}0\r\n${trailers}\r\n`,
-  );
-const fields = fc.subarray([
-  'Accept: */*',
-  'X-A:b',
-  'X-Empty:',
-  'Cookie:  a=1 ',
-  'Connection: keep-alive',
-  'Expect:x',
-]);
-const message = fc
-  .tuple(
-    fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PROPFIND'),
-    fc.constantFrom('/', '/a/b?c', '/%2e%2e/;x', '/?a?b', '//x'),
-    fields,
-    fc.oneof(
-      fc.constant(''),
-      text.map((body) => `Content-Length: ${body.length}\r\n\r\n${body}`),
-      chunked.map((body) => `Transfer-Encoding: chunked\r\n\r\n${body}`),
-    ),
-  )
-  .map(
-    ([method, target, some, body]) =>
-      `${method} ${target} HTTP/1.1\r\nHost: a\r\n${some
-        .filter((field) => field !== 'Expect:x')
-        .map((field) => `${field}\r\n`)
-        .join('')}${body === '' ? '\r\n' : body}`,
-  );
-const splits = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 6 });
-
 t.test('we and node:http agree on where every message ends', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 4 }), splits, async (messages, split) => {
@@ -115,52 +66,30 @@ t.test('we and node:http agree on where every message ends', async (t) => {
 });
 
 t.test('what is broken, we never read further than node:http', async (t) => {
-  const breakage = fc.tuple(
-    fc.nat(),
-    fc.constantFrom(
-      '',
-      '\r',
-      '\n',
-      ' ',
-      '\0',
-      ':',
-      '0',
-      'Transfer-Encoding: chunked\r\n',
-      'Content-Length: 3\r\n',
-      '\r\n',
-    ),
-    fc.nat(3),
-  );
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(message, { minLength: 1, maxLength: 3 }),
-      breakage,
-      async (messages, [where, put, cut]) => {
-        const whole = messages.join('');
-        const at = where % whole.length;
-        const stream = Buffer.from(whole.slice(0, at) + put + whole.slice(at + cut), 'latin1');
-        const ours = readMessages(stream, [7]);
-        const theirs = await nodeMessages(stream, [stream.length]);
-        // We are stricter, so we may stop earlier; whatever we accept must be the same message to them, who drop
-        // the bodies that they have not passed on when a later message is broken.
-        const same = ours.every((one, index) => {
-          const { method, target, body, whole } = theirs[index] ?? {
-            method: '',
-            target: '',
-            body: '',
-            whole: true,
-          };
-          return (
-            method === one.method &&
-            target === one.target &&
-            (whole ? body === one.body : one.body.startsWith(body))
-          );
-        });
-        if (!same) {
-          throw new Error(`${JSON.stringify(ours)} is not the start of ${JSON.stringify(theirs)}`);
-        }
-      },
-    ),
+    fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 3 }), breakage, async (messages, fault) => {
+      const stream = Buffer.from(broken(messages.join(''), fault), 'latin1');
+      const ours = readMessages(stream, [7]);
+      const theirs = await nodeMessages(stream, [stream.length]);
+      // We are stricter, so we may stop earlier; whatever we accept must be the same message to them, who drop
+      // the bodies that they have not passed on when a later message is broken.
+      const same = ours.every((one, index) => {
+        const { method, target, body, whole } = theirs[index] ?? {
+          method: '',
+          target: '',
+          body: '',
+          whole: true,
+        };
+        return (
+          method === one.method &&
+          target === one.target &&
+          (whole ? body === one.body : one.body.startsWith(body))
+        );
+      });
+      if (!same) {
+        throw new Error(`${JSON.stringify(ours)} is not the start of ${JSON.stringify(theirs)}`);
+      }
+    }),
     { numRuns: 400 },
   );
   t.pass('400 broken streams');
