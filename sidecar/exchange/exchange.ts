@@ -19,6 +19,7 @@ import type {
   Loss,
 } from './ends.ts';
 import { GuardedBody } from './guarded-body.ts';
+import { OverheadClock } from './overhead-clock.ts';
 import type { Call, CallFacts, Prepared, Role, Sending } from './role.ts';
 import { SentBody } from './sent-body.ts';
 import { Tunnel } from './tunnel.ts';
@@ -36,7 +37,10 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
   readonly facts: CallFacts;
   readonly #role: Role;
   /** Monotonic milliseconds. */
-  readonly #startedAtMs = performance.now();
+  readonly #startedAtMs: number;
+  /** Monotonic milliseconds; undefined while no response has come from the callee's end. */
+  #firstByteAtMs: number | undefined = undefined;
+  readonly #overhead: OverheadClock;
   #phase: Phase = 'waiting';
   /** Why it was refused or broke off. */
   #failure: Failure | undefined = undefined;
@@ -54,13 +58,33 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
   /** Names that Connection listed in the response. */
   #responseHopByHop: ReadonlySet<string> | undefined = undefined;
 
-  constructor(role: Role, callerEnd: CallerEnd, head: RequestHead, requestId: string, facts: CallFacts) {
+  /** @param startedAtMs when its head had been read, in monotonic milliseconds */
+  constructor(
+    role: Role,
+    callerEnd: CallerEnd,
+    head: RequestHead,
+    requestId: string,
+    facts: CallFacts,
+    startedAtMs: number,
+  ) {
     this.#role = role;
+    this.#startedAtMs = startedAtMs;
+    this.#overhead = new OverheadClock(startedAtMs);
     this.callerEnd = callerEnd;
     this.requestId = requestId;
     this.method = head.method;
     this.path = head.path;
     this.facts = facts;
+    role.onStart(this);
+  }
+
+  /** Reads a body of known length as a whole (see `CallerEnd.collect`). */
+  collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
+    this.#overhead.stop(performance.now());
+    this.callerEnd.collect(head, (kept, body) => {
+      this.#overhead.start(performance.now());
+      then(kept, body);
+    });
   }
 
   /** Sends the request. */
@@ -68,6 +92,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     this.#sending = sending;
     this.#requestEnded = !sending.isStreamed;
     this.#attempt(sending, undefined);
+    this.#overhead.stop(performance.now());
   }
 
   /** The request as it was sent last, until the response has begun. */
@@ -225,6 +250,9 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
   }
 
   onResponse(head: ResponseHead, whole: boolean, buffer: Buffer, start: number, end: number): void {
+    const nowMs = performance.now();
+    this.#firstByteAtMs = nowMs;
+    this.#overhead.start(nowMs);
     const refusal = this.#role.onResponse(this, head);
     if (refusal !== undefined) {
       this.#abortCallee();
@@ -243,6 +271,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     const body = head.body === 'none' || head.body === 'length' ? head.body : 'unknown';
     const response = { statusAndPhrase, fields, body, length } as const;
     this.callerEnd.respond(response, !this.#requestEnded, whole, buffer, start, end);
+    if (!whole) this.#overhead.stop(performance.now());
   }
 
   onResponsePiece(buffer: Buffer, start: number, end: number): void {
@@ -276,16 +305,19 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     }
     const sending = this.#sending;
     const destination = this.#destination as Destination;
+    this.#overhead.start(performance.now());
     if (sending !== undefined) {
       const next = afterLoss(this.#attempts, destination, loss, (reused) => this.#mayResend(reused));
       switch (next.step) {
         case 'choose-again':
           this.#attempts = next.attempts;
           this.#attempt(sending, undefined);
+          this.#overhead.stop(performance.now());
           return;
         case 'resend':
           this.#attempts = next.attempts;
           this.#resend(destination, this.#prepared as Prepared);
+          this.#overhead.stop(performance.now());
           return;
         case 'prepare-again':
           this.#role.prepareAgain(this, this.#prepared as Prepared);
@@ -342,6 +374,8 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
 
   /** The callee agreed to a WebSocket: from here on bytes pass as they come, in both directions. */
   onSwitched(head: ResponseHead): void {
+    this.#firstByteAtMs = performance.now();
+    this.#overhead.start(this.#firstByteAtMs);
     this.#status = 101;
     this.#sending = undefined;
     this.#sent = undefined;
@@ -394,7 +428,9 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
       skewSeconds,
       hop,
       startedAtMs: this.#startedAtMs,
+      firstByteAtMs: this.#firstByteAtMs,
       endedAtMs,
+      overheadMs: this.#overhead.totalMs(endedAtMs),
       // A denial is the verdict itself; anything else happened to a call whatever its verdict was.
       verdict: failure === undefined || ('allowed' in verdict && !verdict.allowed) ? verdict : failure,
       disposition: failure === undefined ? 'forwarded' : 'refused',

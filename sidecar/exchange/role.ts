@@ -1,5 +1,6 @@
 import type { FieldSection } from '../http1/field-section.ts';
 import type { RequestToSend } from '../http1/outgoing-message.ts';
+import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { CallRecord, Direction } from '../terms/call-record.ts';
 import type { Permit } from '../terms/permit.ts';
@@ -57,6 +58,8 @@ export interface Call {
   readonly sent: RequestToSend | undefined;
   /** Whether the same request was sent a second time. */
   readonly wasResent: boolean;
+  /** Reads a body of known length as a whole (see `CallerEnd.collect`). */
+  collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void;
   /** Sends the request. */
   send(sending: Sending): void;
   /**
@@ -91,6 +94,8 @@ export interface Role {
   /** The exchange has become a tunnel, which ends with `onTunnelEnd`. */
   onTunnel(call: Call): void;
   onTunnelEnd(call: Call): void;
+  /** A call has begun: called once, before anything happens to it. */
+  onStart(call: Call): void;
   /** The exchange is over, or has become a tunnel: called once. */
   onEnd(record: CallRecord): void;
 }

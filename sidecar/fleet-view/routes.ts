@@ -45,7 +45,7 @@ export function routes(
   matrix: Matrix,
 ): RoutesDocument {
   const remembered = rememberedUses(current, matrix);
-  const counted = countedTraffic(previous, current);
+  const counted = countedTraffic(previous, current, matrix);
   const rows = [...matrix.services.values()].flatMap(({ service, public: open, callers }) =>
     [open, ...callers.values()]
       .flatMap((matcher) => matcher.rules)
@@ -99,22 +99,33 @@ interface Counted {
   wasUsed: boolean;
 }
 
-function countedTraffic(previous: FleetSnapshot | undefined, current: FleetSnapshot): Map<string, Counted> {
+function countedTraffic(
+  previous: FleetSnapshot | undefined,
+  current: FleetSnapshot,
+  matrix: Matrix,
+): Map<string, Counted> {
   const sums = new Map<string, Counted>();
-  const sumOf = (service: string, route: string) => {
-    const key = `${service} ${route}`;
+  // Public rules are looked at before those of a caller.
+  const open = new Map(
+    [...matrix.services.values()].flatMap(({ service, public: { rules } }) =>
+      rules.map(({ text, label }) => [`${service} ${text}`, label] as const),
+    ),
+  );
+  const sumOf = (service: string, peer: string, route: string) => {
+    const key = `${service} ${open.get(`${service} ${route}`) ?? `${peer}: ${route}`}`;
     const sum = sums.get(key) ?? { interval: new TrafficSum(), wasUsed: false };
     sums.set(key, sum);
     return sum;
   };
   for (const [state, interval] of intervals(previous, current)) {
     const { service = '' } = nameOf(state);
-    for (const { direction, route, code, count } of interval.metrics.routes)
-      if (direction === 'inbound') sumOf(service, route).interval.addCalls(interval, count, code, false);
-    for (const { direction, route, seconds } of interval.metrics.routeDurations)
-      if (direction === 'inbound') sumOf(service, route).interval.addDurations(seconds);
-    for (const { direction, route, count } of state.metrics?.routes ?? [])
-      if (direction === 'inbound' && count > 0) sumOf(service, route).wasUsed = true;
+    for (const { direction, peer, route, code, count } of interval.metrics.routes)
+      if (direction === 'inbound')
+        sumOf(service, peer, route).interval.addCalls(interval, count, code, false);
+    for (const { direction, peer, route, seconds } of interval.metrics.routeDurations)
+      if (direction === 'inbound') sumOf(service, peer, route).interval.addDurations(seconds);
+    for (const { direction, peer, route, count } of state.metrics?.routes ?? [])
+      if (direction === 'inbound' && count > 0) sumOf(service, peer, route).wasUsed = true;
   }
   return sums;
 }

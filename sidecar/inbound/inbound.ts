@@ -79,6 +79,7 @@ export class Inbound implements RequestHandler, Role {
   }
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
+    const startedAtMs = performance.now();
     const { keyring, rules, audience, replay, applyVerdict, coveredFields, operators } = this.#given;
     head.discardLookalikes(coveredFields);
     const peer = caller.peer?.caller;
@@ -96,14 +97,9 @@ export class Inbound implements RequestHandler, Role {
     if ('unmarked' in decision) decision = decide(head, { ...given, replay: noMemory }) as Decision;
     const { verdict, proof } = decision;
     const requestId = requestIdOf(head.known(fieldId['x-request-id']));
+    const facts = this.#facts(caller, verdict, proof);
     const reads = decision.document === undefined ? undefined : this.#operatorReads;
-    const exchange = new Exchange(
-      reads ?? this,
-      caller,
-      head,
-      requestId,
-      this.#facts(caller, verdict, proof),
-    );
+    const exchange = new Exchange(reads ?? this, caller, head, requestId, facts, startedAtMs);
     caller.begin(exchange);
     const dropped = proof === undefined ? undefined : coveredHopByHop(proof, head);
     const permit = Permit.ask(applyVerdict, verdict);
@@ -176,7 +172,7 @@ export class Inbound implements RequestHandler, Role {
 
   /** A short body is proven before the app sees anything of the call. */
   #forwardProven(exchange: Call, received: RequestHead, decision: Decision, digest: string): void {
-    exchange.callerEnd.collect(received, (head, body) => {
+    exchange.collect(received, (head, body) => {
       const denial = checkDigest(digest, body);
       const final = denial === undefined ? decision : this.#withoutProof(exchange, decision, denial);
       const permit = Permit.ask(this.#given.applyVerdict, final.verdict);
@@ -310,8 +306,12 @@ export class Inbound implements RequestHandler, Role {
     this.#tunnels.delete(exchange);
   }
 
+  onStart(): void {
+    this.#given.telemetry.callStarted('inbound');
+  }
+
   onEnd(call: CallRecord): void {
-    this.#given.telemetry.record(call);
+    this.#given.telemetry.callEnded(call);
   }
 }
 

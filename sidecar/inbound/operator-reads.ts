@@ -64,5 +64,7 @@ export class OperatorReads implements Role {
 
   onTunnelEnd(): void {}
 
+  onStart(): void {}
+
   onEnd(): void {}
 }

@@ -2,7 +2,7 @@ import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import { GuardedBody } from '../exchange/guarded-body.ts';
-import type { Call, Prepared, Role } from '../exchange/role.ts';
+import type { Call, CallFacts, Prepared, Role } from '../exchange/role.ts';
 import { SentBody } from '../exchange/sent-body.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { reparsed } from '../http1/head-parser.ts';
@@ -58,10 +58,12 @@ export class Outbound implements RequestHandler, Role {
   }
 
   onRequest(caller: CallerEnd, head: RequestHead): void {
+    const startedAtMs = performance.now();
     const { config, callees } = this.#given;
     const named = caller.route ?? head.authority;
     const callee = callees.find(named);
-    const exchange = new Exchange(this, caller, head, requestIdOf(head.known(fieldId['x-request-id'])), {
+    const requestId = requestIdOf(head.known(fieldId['x-request-id']));
+    const facts: CallFacts = {
       caller: config.service,
       callee: callee?.name ?? named,
       claimed: undefined,
@@ -69,7 +71,8 @@ export class Outbound implements RequestHandler, Role {
       skewSeconds: undefined,
       hop: undefined,
       verdict: allowed,
-    });
+    };
+    const exchange = new Exchange(this, caller, head, requestId, facts, startedAtMs);
     caller.begin(exchange);
     if (callee === undefined) {
       exchange.refuse(this.#unknownCallee(named), head.hasBody);
@@ -99,7 +102,7 @@ export class Outbound implements RequestHandler, Role {
       callee.hosts.some((host) => host.unproven !== undefined)
     ) {
       // The digest stands in the head: the whole body has to be here first.
-      exchange.callerEnd.collect(head, (head, body) => this.#send(exchange, head, callee, body, false));
+      exchange.collect(head, (head, body) => this.#send(exchange, head, callee, body, false));
     } else this.#stream(exchange, head, callee);
   }
 
@@ -266,8 +269,12 @@ export class Outbound implements RequestHandler, Role {
     this.#tunnels.delete(exchange);
   }
 
+  onStart(): void {
+    this.#given.telemetry.callStarted('outbound');
+  }
+
   onEnd(call: CallRecord): void {
-    this.#given.telemetry.record(call);
+    this.#given.telemetry.callEnded(call);
   }
 }
 

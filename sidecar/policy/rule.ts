@@ -15,6 +15,11 @@ export interface Rule {
   readonly tail: boolean;
 }
 
+/** The rule in a label, without whom it is for: `GET /api/status/*`. */
+export function textOfLabel(label: string): string {
+  return label.slice(label.indexOf(': ') + 2);
+}
+
 /** A rule that cannot be: what was found in it, what was expected. */
 export interface RuleFault {
   readonly found: string;

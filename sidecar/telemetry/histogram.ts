@@ -3,6 +3,11 @@ export const durationBounds = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120,
 ];
 
+/** Upper bounds of the histogram of what a sidecar adds to a call, in seconds. */
+export const overheadBounds = [
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1,
+];
+
 /** Upper bounds of the skew histogram, in seconds; positive when the caller's clock is behind. */
 export const skewBounds = [-300, -60, -10, -5, -2, -1, 0, 1, 2, 5, 10, 60, 300];
 

@@ -6,6 +6,7 @@ import {
   durationBounds,
   type HistogramData,
   newHistogram,
+  overheadBounds,
   skewBounds,
   totalOf,
 } from './histogram.ts';
@@ -46,12 +47,26 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
     },
     {
       name: 'countersign_request_duration_seconds',
-      help: 'Time from the first byte of a request to the end of its response.',
+      help: 'Time from the head of a request to the end of its response.',
       type: 'histogram',
       values: byDirection(peers, (labels, rows) =>
         histogram('countersign_request_duration_seconds', durationBounds, durations(rows), labels),
       ),
     },
+    timing(
+      'countersign_time_to_first_byte_seconds',
+      'Time from the head of a request to the first byte of its response, of calls that the other end answered.',
+      durationBounds,
+      peers,
+      ({ firstByte }) => firstByte,
+    ),
+    timing(
+      'countersign_overhead_seconds',
+      'Time that calls were in the hands of this sidecar: their duration without the waits for either end.',
+      overheadBounds,
+      peers,
+      ({ overhead }) => overhead,
+    ),
     {
       name: 'countersign_route_requests_total',
       help: 'Calls by the rule that allowed them (none: no rule did) and status.',
@@ -64,7 +79,7 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
     },
     {
       name: 'countersign_route_duration_seconds',
-      help: 'Time from the first byte of a request to the end of its response, by the rule that allowed it.',
+      help: 'Time from the head of a request to the end of its response, by the rule that allowed it.',
       type: 'histogram',
       values: byDirection(peers, (labels, rows) =>
         byRoute(rows).flatMap(([route, ofRoute]) =>
@@ -98,6 +113,14 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
     gauge('countersign_replay_entries', 'Live nonces in the replay memory.', [
       { labels: {}, value: gauges.replayEntries },
     ]),
+    gauge(
+      'countersign_in_flight',
+      'Calls that have begun and not ended; a WebSocket has ended when it is open.',
+      directions.map((direction, index) => ({
+        labels: { direction },
+        value: snapshot.inFlight[index] as number,
+      })),
+    ),
     gauge(
       'countersign_connections',
       'Open connections from downstream.',
@@ -135,6 +158,22 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
       values: [{ labels: {}, value: snapshot.overflow }],
     },
   ];
+}
+
+/** A histogram that each peer has for either direction. */
+function timing(
+  name: string,
+  help: string,
+  bounds: readonly number[],
+  peers: readonly PeerSnapshot[],
+  of: (peer: PeerSnapshot) => readonly [HistogramData, HistogramData],
+): Family {
+  const values = peers.flatMap((peer) =>
+    directions.flatMap((direction, index) =>
+      histogram(name, bounds, of(peer)[index] as HistogramData, { direction, peer: peer.peer }),
+    ),
+  );
+  return { name, help, type: 'histogram', values };
 }
 
 interface PeerLabels extends Readonly<Record<string, string>> {

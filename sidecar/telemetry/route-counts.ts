@@ -1,4 +1,4 @@
-import { detach } from './detach.ts';
+import { textOfLabel } from '../policy/rule.ts';
 import { addHistogram, durationBounds, type HistogramData, newHistogram, observe } from './histogram.ts';
 
 /** Routes that one peer has counters for; a matrix with more rules has the rest counted together. */
@@ -9,7 +9,7 @@ const furtherRoutes = 'other';
 
 /** The calls of one peer in one direction that ended alike: plain data that can be structured-cloned. */
 export interface RouteCounts {
-  /** The rule that allowed the calls, or `none`. */
+  /** The rule that allowed the calls, without whom it is for; or `none`. */
   readonly route: string;
   /** 0 when allowed, otherwise the place of the reason. */
   readonly outcome: number;
@@ -23,6 +23,7 @@ export interface RouteCounts {
 export class RouteTable {
   readonly #allowed = new Map<string, RouteCounts>();
   readonly #denied: (RouteCounts | undefined)[] = [];
+  #further: RouteCounts | undefined = undefined;
   readonly #all: RouteCounts[] = [];
 
   /** Everything that was counted; live, so clone it before changing anything. */
@@ -33,7 +34,7 @@ export class RouteTable {
   /**
    * Hot path: one map lookup for an allowed call, none for another.
    *
-   * @param rule the rule that allowed the call; '' where this end knows none
+   * @param rule the label of the rule that allowed the call; '' where this end knows none
    * @param status of the answer, 0 when there was none
    */
   record(outcome: number, rule: string, status: number, seconds: number): void {
@@ -54,12 +55,11 @@ export class RouteTable {
     const known = this.#allowed.get(rule);
     if (known !== undefined) return known;
     if (this.#allowed.size >= mostRoutes) {
-      const further = this.#allowed.get(furtherRoutes);
-      if (further !== undefined) return further;
-      rule = furtherRoutes;
+      this.#further ??= this.#add(furtherRoutes, 0);
+      return this.#further;
     }
-    const row = this.#add(rule === '' ? noRoute : detach(rule), 0);
-    this.#allowed.set(rule === '' ? rule : row.route, row);
+    const row = this.#add(rule === '' ? noRoute : textOfLabel(rule), 0);
+    this.#allowed.set(rule, row);
     return row;
   }
 

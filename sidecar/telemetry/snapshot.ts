@@ -12,6 +12,10 @@ export const signedKept = 200;
 export interface PeerSnapshot {
   readonly peer: string;
   readonly routes: readonly [readonly RouteCounts[], readonly RouteCounts[]];
+  /** Seconds to the first byte of the response, where the other end gave one. */
+  readonly firstByte: readonly [HistogramData, HistogramData];
+  /** Seconds that calls were in this sidecar's hands. */
+  readonly overhead: readonly [HistogramData, HistogramData];
   /** Inbound, of proven calls. */
   readonly skew: HistogramData;
 }
@@ -38,6 +42,8 @@ export interface TelemetrySnapshot {
   readonly peers: readonly PeerSnapshot[];
   readonly keyUses: readonly (readonly [kid: string, count: number])[];
   readonly connections: readonly [inbound: number, outbound: number];
+  /** Calls that have begun and not ended. */
+  readonly inFlight: readonly [inbound: number, outbound: number];
   readonly hops: readonly HopRow[];
   readonly hopCounts: readonly HopCounts[];
   readonly rows: readonly ObservedRow[];
@@ -72,6 +78,7 @@ export function mergeSnapshots(snapshots: readonly TelemetrySnapshot[]): Telemet
     peers: mergePeers(snapshots),
     keyUses: [...keyUses],
     connections: [sum((each) => each.connections[0]), sum((each) => each.connections[1])],
+    inFlight: [sum((each) => each.inFlight[0]), sum((each) => each.inFlight[1])],
     hops: addHops(snapshots.flatMap((each) => each.hops)),
     hopCounts: mergeHopCounts(snapshots.flatMap((each) => each.hopCounts)),
     rows: mergeRows(snapshots.flatMap((each) => each.rows)),
@@ -111,10 +118,19 @@ function mergePeers(snapshots: readonly TelemetrySnapshot[]): PeerSnapshot[] {
     ({ peer }) => peer,
   );
   return [...byName].map(([peer, parts]) => {
-    const skew = structuredClone((parts[0] as PeerSnapshot).skew);
-    for (const part of parts.slice(1)) addHistogram(skew, part.skew);
+    const total = (of: (part: PeerSnapshot) => HistogramData): HistogramData => {
+      const histogram = structuredClone(of(parts[0] as PeerSnapshot));
+      for (const part of parts.slice(1)) addHistogram(histogram, of(part));
+      return histogram;
+    };
     const routes = (direction: 0 | 1) => mergeRoutes(parts.flatMap((part) => part.routes[direction]));
-    return { peer, routes: [routes(0), routes(1)], skew };
+    return {
+      peer,
+      routes: [routes(0), routes(1)],
+      firstByte: [total((part) => part.firstByte[0]), total((part) => part.firstByte[1])],
+      overhead: [total((part) => part.overhead[0]), total((part) => part.overhead[1])],
+      skew: total((part) => part.skew),
+    };
   });
 }
 

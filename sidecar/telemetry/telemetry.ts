@@ -12,7 +12,14 @@ import type { Reason } from '../terms/reasons.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';
 import { detach } from './detach.ts';
-import { type HistogramData, newHistogram, observe, skewBounds } from './histogram.ts';
+import {
+  durationBounds,
+  type HistogramData,
+  newHistogram,
+  observe,
+  overheadBounds,
+  skewBounds,
+} from './histogram.ts';
 import { HopTable } from './hop-table.ts';
 import { ObservedTable } from './observed-table.ts';
 import { RouteTable } from './route-counts.ts';
@@ -32,6 +39,8 @@ const mostKids = 1000;
 interface Peer {
   readonly name: string;
   readonly routes: readonly [RouteTable, RouteTable];
+  readonly firstByte: readonly [HistogramData, HistogramData];
+  readonly overhead: readonly [HistogramData, HistogramData];
   readonly skew: HistogramData;
 }
 const loopResolutionMs = 20;
@@ -69,6 +78,7 @@ export class Telemetry {
   readonly #unknown = newPeer(unknownPeer);
   readonly #keyUses = new Map<string, { count: number }>();
   readonly #connections: [number, number] = [0, 0];
+  readonly #inFlight: [number, number] = [0, 0];
   readonly #hops = new HopTable();
   #watcher: CallWatcher | undefined = undefined;
   readonly #loop: ELDHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
@@ -89,7 +99,18 @@ export class Telemetry {
     for (const name of names) if (!this.#peers.has(name)) this.#peers.set(name, newPeer(name));
   }
 
-  /** Counts one finished call, and keeps and logs it when it was denied. Hot path. */
+  /** A call has begun; `callEnded` follows. Hot path. */
+  callStarted(direction: Direction): void {
+    this.#inFlight[direction === 'inbound' ? 0 : 1]++;
+  }
+
+  /** A call has ended. Hot path. */
+  callEnded(call: CallRecord): void {
+    this.#inFlight[call.direction === 'inbound' ? 0 : 1]--;
+    this.record(call);
+  }
+
+  /** Counts a call, or what never became one, and keeps and logs it when it was denied. Hot path. */
   record(call: CallRecord): void {
     const inbound = call.direction === 'inbound';
     const name = inbound ? call.caller : call.callee;
@@ -102,6 +123,9 @@ export class Telemetry {
       call.status,
       (call.endedAtMs - call.startedAtMs) / 1000,
     );
+    observe(peer.overhead[direction], overheadBounds, call.overheadMs / 1000);
+    if (call.firstByteAtMs !== undefined)
+      observe(peer.firstByte[direction], durationBounds, (call.firstByteAtMs - call.startedAtMs) / 1000);
     if (call.caller !== undefined) {
       if (inbound && call.skewSeconds !== undefined) observe(peer.skew, skewBounds, call.skewSeconds);
       if (call.kid !== undefined) this.#countKey(call.kid);
@@ -163,11 +187,14 @@ export class Telemetry {
   snapshot(): TelemetrySnapshot {
     return {
       service: this.#service,
-      peers: [...this.#peers.values(), this.#unknown].map(({ name, routes: [inbound, outbound], skew }) => {
-        return { peer: name, routes: [inbound.rows, outbound.rows], skew };
-      }),
+      peers: [...this.#peers.values(), this.#unknown].map(
+        ({ name, routes: [inbound, outbound], ...rest }) => {
+          return { ...rest, peer: name, routes: [inbound.rows, outbound.rows] };
+        },
+      ),
       keyUses: [...this.#keyUses].map(([kid, { count }]) => [kid, count] as const),
       connections: [...this.#connections],
+      inFlight: [...this.#inFlight],
       hops: this.#hops.rows(),
       hopCounts: this.#hops.counts(),
       rows: this.#observed.rows(),
@@ -217,7 +244,13 @@ export class Telemetry {
 }
 
 function newPeer(name: string): Peer {
-  return { name, routes: [new RouteTable(), new RouteTable()], skew: newHistogram(skewBounds) };
+  return {
+    name,
+    routes: [new RouteTable(), new RouteTable()],
+    firstByte: [newHistogram(durationBounds), newHistogram(durationBounds)],
+    overhead: [newHistogram(overheadBounds), newHistogram(overheadBounds)],
+    skew: newHistogram(skewBounds),
+  };
 }
 
 /** The rule that allowed a call; '' for any other. */

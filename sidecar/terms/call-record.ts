@@ -30,7 +30,11 @@ export interface CallRecord {
   readonly hop?: Hop | undefined;
   /** Monotonic milliseconds (`performance.now()`). */
   readonly startedAtMs: number;
+  /** When the head of the response came from the callee's end; undefined when none came. */
+  readonly firstByteAtMs?: number | undefined;
   readonly endedAtMs: number;
+  /** How long it was in this sidecar's hands: neither end was waited for. */
+  readonly overheadMs: number;
   readonly verdict: Verdict | Failure;
   readonly disposition: 'forwarded' | 'refused';
   /** Status of the response; 0 when there was none. */
@@ -55,6 +59,7 @@ export function malformed(
     path: '',
     startedAtMs: now,
     endedAtMs: now,
+    overheadMs: 0,
     verdict: { refused: refusal.reason, detail: refusal.detail },
     disposition: 'refused',
     status: 0,

@@ -48,6 +48,7 @@ t.test('an app that is down or slow shows', async (t) => {
     host.record(...calls.map((changes) => callRecord(changes)));
     return hosts(undefined, at(1, await host.read(status))).hosts[0]?.app;
   };
+  const late = { firstByteAtMs: 3900, endedAtMs: 4000 };
   t.equal(await app({}), 'up');
   t.equal(await app({ app_listens: undefined }), 'unknown');
   t.equal(await app({ app_listens: undefined }, {}), 'up', 'it has answered');
@@ -55,11 +56,7 @@ t.test('an app that is down or slow shows', async (t) => {
   t.equal(await app({}, failure('upstream-failed', 502)), 'down');
   t.equal(await app({}, failure('upstream-failed', 502), {}), 'up', 'it answers others');
   t.equal(await app({}, failure('upstream-timeout', 504), {}), 'slow');
-  t.equal(
-    await app({}, { endedAtMs: 4000 }, { endedAtMs: 4000 }, {}),
-    'slow',
-    'half of the answers take long',
-  );
+  t.equal(await app({}, late, late, {}), 'slow', 'half of the answers take long');
   const hanging = await testHost(t, 'npu-worker', '172.16.168.22').read();
   const metrics = { ...(hanging.metrics as MetricsDocument), inFlight: 2 };
   t.equal(hosts(undefined, at(1, { ...hanging, metrics })).hosts[0]?.app, 'slow', 'no call ends');

@@ -23,6 +23,7 @@ function call(changes: Partial<CallRecord>): CallRecord {
     method: 'GET',
     path: '/api/status/1',
     startedAtMs: 0,
+    overheadMs: 0,
     endedAtMs: 1,
     verdict: { allowed: true, rule: '' },
     disposition: 'forwarded',

@@ -42,6 +42,10 @@ t.test('names every metric of the design, with its labels', async (t) => {
     'countersign_clock_skew_seconds_bucket{le="1",caller="main-backend"} 2',
     'countersign_key_age_seconds{kid="main-backend/3"} 60',
     'countersign_key_uses_total{kid="main-backend/3"} 3',
+    'countersign_time_to_first_byte_seconds_bucket{le="0.0025",direction="inbound",peer="main-backend"} 1',
+    'countersign_time_to_first_byte_seconds_count{direction="inbound",peer="main-backend"} 1',
+    'countersign_overhead_seconds_bucket{le="0.0001",direction="inbound",peer="main-backend"} 0',
+    'countersign_overhead_seconds_bucket{le="0.00025",direction="inbound",peer="main-backend"} 2',
     'countersign_replay_entries 7',
     'countersign_connections{direction="inbound"} 1',
     'countersign_phase_info{phase="logging",version="1.2.3"} 1',
@@ -152,6 +156,17 @@ t.test('snapshots of workers cross threads and add up', async (t) => {
   );
 });
 
+t.test('calls are in flight from their start to their end, over all workers', async (t) => {
+  const workers = [open(t, { worker: 1 }), open(t, { worker: 2 })].map(({ telemetry }) => telemetry);
+  for (const telemetry of workers) for (let i = 0; i < 3; i++) telemetry.callStarted('inbound');
+  workers[0]!.callStarted('outbound');
+  workers[1]!.callEnded(callRecord());
+  const text = await renderMetrics(mergeSnapshots(workers.map((each) => each.snapshot())), info);
+  t.match(text, /^countersign_in_flight\{direction="inbound"\} 5$/m);
+  t.match(text, /^countersign_in_flight\{direction="outbound"\} 1$/m);
+  t.match(text, /^countersign_overhead_seconds_count\{direction="inbound",peer="main-backend"\} 1$/m);
+});
+
 t.test('calls are counted by the rule that allowed them and by the status of the answer', async (t) => {
   const { telemetry } = open(t);
   telemetry.record(callRecord());
@@ -185,7 +200,9 @@ t.test('a matrix of any size makes no more than a bounded number of routes, and 
   const { telemetry } = open(t);
   for (let i = 0; i < 3000; i++)
     telemetry.record(
-      callRecord({ verdict: { allowed: true, caller: 'main-backend', rule: `GET /r/${i % 1000}` } }),
+      callRecord({
+        verdict: { allowed: true, caller: 'main-backend', rule: `main-backend: GET /r/${i % 1000}` },
+      }),
     );
   const text = await renderMetrics(telemetry.snapshot(), info);
   const lines = text.split('\n').filter((line) => line.startsWith('countersign_route_requests_total'));
