@@ -17,7 +17,7 @@ export function statusLineFault({ text, status, minorVersion }: ResponseHead): s
   const afterStatus = text.charCodeAt(12);
   if (status < 100 || status > 599 || (afterStatus !== 0x20 && afterStatus !== 0x0d))
     return `the response has the status ${text.slice(9, 12)}, expected three digits from 100 to 599`;
-  for (let at = 13; at < text.length; at++) {
+  for (let at = 12; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code >= 0x20 ? code !== 0x7f : code === 0x09) continue;
     if (code === 0x0d) break;
