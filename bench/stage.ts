@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { unstableMissing } from './debian.ts';
 import { raiseDescriptors } from './descriptors.ts';
 import { Generators } from './load/generators.ts';
 import type { Identity } from './load/signer.ts';
@@ -73,19 +73,9 @@ export class Stage {
   }
 }
 
-/** Debian packages of a peer that are not there, after an attempt to install them when root. */
-export function missingPackages(peer: Peer): string[] {
-  const missing = () =>
-    Object.entries(peer.packages ?? {}).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
-  const wanted = missing();
-  if (wanted.length === 0 || process.getuid?.() !== 0) return wanted;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = () =>
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...wanted], { env, stdio: 'ignore' })
-      .status;
-  if (install() !== 0) {
-    spawnSync('apt-get', ['update'], { env, stdio: 'ignore' });
-    install();
-  }
-  return missing();
+/** Why a peer cannot be started here, after an attempt to get what it needs; undefined when it can. */
+export function missing(peer: Peer): string | undefined {
+  if (peer.unstable !== true) return undefined;
+  const failed = unstableMissing();
+  return failed === undefined ? undefined : `not fetched: ${failed}`;
 }

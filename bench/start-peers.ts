@@ -1,6 +1,6 @@
 import { differences } from './equal-work.ts';
 import { peers } from './peers/all.ts';
-import { missingPackages, type Stage } from './stage.ts';
+import { missing, type Stage } from './stage.ts';
 import type { Absence, Entry } from './subject.ts';
 
 /**
@@ -13,10 +13,10 @@ export async function startPeers(stage: Stage, say: (text: string) => void) {
   const versions: Record<string, string> = {};
   const absences: Absence[] = [];
   for (const peer of peers) {
-    const missing = missingPackages(peer);
-    if (missing.length > 0) {
-      absences.push({ title: peer.title, why: 'not installed' });
-      say(`${peer.title}: not installed (apt-get install ${missing.join(' ')})`);
+    const why = missing(peer);
+    if (why !== undefined) {
+      absences.push({ title: peer.title, why });
+      say(`${peer.title}: ${why}`);
       continue;
     }
     versions[peer.id] = peer.version();

@@ -40,6 +40,8 @@ export const usualCall: Call = {
   headBytes: 663,
 };
 
+const contentType = 'application/octet-stream';
+
 /** What a request says instead; it is signed for what it says. */
 export interface Lie {
   readonly nonce?: string;
@@ -76,7 +78,8 @@ export class Signer {
     this.#call = call;
     this.#key = new PairKey(Buffer.from(identity.key, 'base64'));
     this.#covered = coveredLines(call, identity);
-    this.#baseFiller = baseFiller(call, identity);
+    // What the peers that read plain fields were configured with.
+    this.#baseFiller = baseFiller(usualCall, identity);
   }
 
   /** A head that will be accepted, or one with a lie in it. */
@@ -86,7 +89,7 @@ export class Signer {
     const method = lie?.method ?? this.#call.method;
     const proof = lie?.unsigned === true ? this.#claim(lie) : this.#proof(lie);
     const start = `${method} ${path}${query} HTTP/1.1\r\nHost: ${lie?.callee ?? this.#identity.callee}\r\n`;
-    const content = body === 0 ? '' : `Content-Type: application/octet-stream\r\nContent-Length: ${body}\r\n`;
+    const content = body === 0 ? '' : `Content-Type: ${contentType}\r\nContent-Length: ${body}\r\n`;
     const digested = digest === undefined ? '' : `Content-Digest: ${digest}\r\n`;
     const rest = `${start}${content}${digested}${proof}`;
     this.#filler ??= fillerFor(rest, this.#call);
@@ -140,7 +143,7 @@ interface Covered {
 }
 
 function coveredLines(call: Call, identity: Identity): Covered {
-  const content = call.body === 0 ? [] : [['content-type', 'application/octet-stream'] as const];
+  const content = call.body === 0 ? [] : [['content-type', contentType] as const];
   const digest = call.digest === undefined ? [] : [['content-digest', call.digest] as const];
   const lines = [
     ['@method', call.method] as const,
@@ -168,17 +171,18 @@ function rfc9421Base(
 }
 
 function plainBase(
-  { method, path, query }: Call,
+  { method, path, query, body, digest = '' }: Call,
   { caller, callee }: Identity,
   kid: string,
   created: number,
   nonce: string,
 ): string {
   const s = separator;
-  return `${method}${s}${callee}${s}${path}${s}${query.slice(1)}${s}${caller}${s}${kid}${s}${created}${s}${nonce}${s}`;
+  const type = body === 0 ? '' : contentType;
+  return `${method}${s}${callee}${s}${path}${s}${query.slice(1)}${s}${caller}${s}${kid}${s}${created}${s}${nonce}${s}${type}${s}${digest}${s}`;
 }
 
-/** What makes the base of the plain form as long as that of RFC 9421, for the same call. */
+/** What makes the base of the plain form as long as that of RFC 9421, for the same call; a body adds to either. */
 export function baseFiller(call: Call, identity: Identity): string {
   const nonce = 'n'.repeat(22);
   const created = 1_764_000_000;

@@ -10,7 +10,8 @@ export function inboundWith(id: string, title: string, settings: SidecarSettings
     title,
     dialect: 'rfc9421',
     checks: true,
-    version: () => versionOf(binary, ['--version']),
+    ours: true,
+    version: () => versionOf(binary, '--version'),
     async start(place) {
       const sidecars = await configure(place, settings);
       const sidecar = await startSidecar(sidecars, callee, place.cores, settings.command);

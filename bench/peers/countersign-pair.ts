@@ -9,8 +9,9 @@ export const countersignPair: Peer = {
   title: 'Countersign outbound + inbound',
   dialect: 'plain',
   checks: false,
+  ours: true,
   note: 'two proxies: signs and checks',
-  version: () => versionOf(binary, ['--version']),
+  version: () => versionOf(binary, '--version'),
   async start(place) {
     const sidecars = await configure(place);
     const inbound = await startSidecar(sidecars, callee, place.cores);

@@ -1,81 +1,75 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unstableProgram } from '../debian.ts';
 import { mostConnections } from '../descriptors.ts';
-import { baseFiller, usualCall } from '../load/signer.ts';
 import { freePort, start } from '../processes.ts';
-import type { Peer, Place } from './peer.ts';
+import { checkingRules, type ReplayKey, replayTable } from './haproxy-rules.ts';
+import type { Peer, Place, RunningPeer } from './peer.ts';
 import { versionOf } from './version-of.ts';
 
-const program = '/usr/sbin/haproxy';
+const program = 'usr/sbin/haproxy';
 
-const frame = (port: number, app: number, rules: string) => `global
+/** How bodies pass through it. */
+type Bodies = 'default' | 'splicing' | 'buffers' | 'whole';
+
+/** Kernel splicing goes through pipes, of two descriptors each. */
+const pipes = 256;
+/** Lines of `global` and of `defaults`. A whole body has to fit in a buffer to be hashed. */
+const bodyLines: Readonly<Record<Bodies, readonly [global: string, defaults: string]>> = {
+  default: ['', ''],
+  splicing: [`  tune.pipesize 1048576\n  maxpipes ${pipes}\n`, '  option splice-auto\n'],
+  buffers: ['  tune.bufsize 131072\n', ''],
+  whole: ['  tune.bufsize 1179648\n', '  option http-buffer-request\n'],
+};
+
+interface Ends {
+  /** What follows the address of `bind` and that of `server`. */
+  readonly bind?: string;
+  readonly server?: string;
+}
+
+/** A whole configuration; the port that it passes calls on to is the app's, or that of another proxy. */
+export function haproxyConfig(
+  port: number,
+  next: number,
+  rules: string,
+  further: string,
+  bodies: Bodies,
+  { bind = '', server = '' }: Ends = {},
+): string {
+  const [global, defaults] = bodyLines[bodies];
+  return `global
   nbthread 1
-  maxconn ${mostConnections()}
-defaults
+  maxconn ${mostConnections() - pipes}
+${global}defaults
   mode http
   timeout connect 2s
   timeout client 60s
   timeout server 120s
   timeout http-request 10s
   http-reuse always
-frontend in
-  bind 127.0.0.1:${port} backlog 4096
+  option http-no-delay
+${defaults}frontend in
+  bind 127.0.0.1:${port} backlog 4096${bind}
 ${rules}
   default_backend app
 backend app
-  server app 127.0.0.1:${app} pool-max-conn 256
-backend nonces
-  stick-table type string len 64 size 2m expire 301s store gpc0
-`;
+  server app 127.0.0.1:${next} pool-max-conn 256${server}
+${further}`;
+}
 
-/** Window, MAC, nonce and rules in the order of ours; then the identity fields go and others come. */
-const checks = (filler: string) => `
-  acl health path /api/health
-  acl open path /api/open
-  acl public_path path /api/health /api/open
-  http-request set-var(txn.kid) req.hdr(x-key-id)
-  http-request set-var(txn.caller) req.hdr(x-service-id)
-  http-request set-var(txn.key) var(txn.kid),map_str(keys.map)
-  http-request set-var(txn.created) req.hdr(x-created)
-  http-request set-var(txn.age) date,sub(txn.created)
-  http-request set-var-fmt(txn.nonce) "%[var(txn.kid)] %[req.hdr(x-nonce)]"
-  http-request set-var-fmt(txn.base) "%[method]|%[req.hdr(host),lower]|%[path]|%[query]|%[var(txn.caller)]|%[var(txn.kid)]|%[var(txn.created)]|%[req.hdr(x-nonce)]|${filler}"
-  http-request set-var(txn.expected) var(txn.base),hmac(sha256,txn.key),base64
-  http-request set-var(txn.mac) req.hdr(x-mac)
-  acl known_key var(txn.key) -m found
-  acl has_mac var(txn.mac) -m found
-  acl own_key var(txn.kid),field(1,/),strcmp(txn.caller) eq 0
-  acl audience req.hdr(host) -i npu-worker
-  acl not_old var(txn.age) -m int le 300
-  acl not_ahead var(txn.age),add(300) -m int ge 0
-  acl mac_holds var(txn.expected),secure_memcmp(txn.mac)
-  http-request deny deny_status 401 unless has_mac known_key own_key audience not_old not_ahead mac_holds or METH_GET health or METH_POST open
-  http-request track-sc0 var(txn.nonce) table nonces unless public_path
-  http-request deny deny_status 401 if { sc_inc_gpc0(0) gt 1 } !public_path
-  acl rule_status path -m reg ^/api/status/[^/]+$
-  acl rule_process path /api/process
-  acl main_backend var(txn.caller) -m str main-backend
-  http-request deny deny_status 403 unless main_backend METH_GET rule_status or main_backend METH_POST rule_process or METH_GET health or METH_POST open
-  http-request del-header x-key-id
-  http-request del-header x-created
-  http-request del-header x-nonce
-  http-request del-header x-mac
-  http-request del-header x-service- -m beg
-  http-request set-header x-service-id %[var(txn.caller)] unless public_path
-  http-request set-header x-forwarded-for %[src]
-  http-request set-header x-forwarded-proto http
-  http-request set-header x-forwarded-host %[req.hdr(host)]
-  http-request set-header x-request-id %[uuid()]
-`;
-
-async function startHaproxy(place: Place, rules: string) {
-  const port = await freePort();
-  const file = join(place.folder, 'haproxy.cfg');
-  await writeFile(file, frame(port, place.app, rules));
-  await writeFile(join(place.folder, 'keys.map'), `${place.identity.kid} ${place.identity.key}\n`, {
-    mode: 0o600,
-  });
-  const { pid, stop } = await start(program, ['-db', '-f', file], {
+/** Starts it with a configuration of its own name. */
+export async function startHaproxy(
+  place: Place,
+  port: number,
+  name: string,
+  configuration: string,
+): Promise<RunningPeer> {
+  const file = join(place.folder, `${name}.cfg`);
+  // Keys stand in it.
+  await writeFile(file, configuration, { mode: 0o600 });
+  const [command, ...words] = unstableProgram(program);
+  const { pid, stop } = await start(command, [...words, '-db', '-f', file], {
     cores: place.cores,
     port,
     cwd: place.folder,
@@ -83,26 +77,75 @@ async function startHaproxy(place: Place, rules: string) {
   return { port, pids: [pid], stop };
 }
 
-const common = {
-  packages: { haproxy: program },
-  version: () => versionOf(program, ['-v']),
-};
+/** The keys of callers, as a map. */
+export async function writeKeys({ folder, identity }: Place): Promise<void> {
+  await writeFile(join(folder, 'keys.map'), `${identity.kid} ${identity.key}\n`, { mode: 0o600 });
+}
 
-export const haproxyEqual: Peer = {
-  ...common,
-  id: 'haproxy-equal',
-  title: 'HAProxy, equal work',
-  dialect: 'fields',
-  checks: true,
-  note: 'reads plain fields: it cannot parse RFC 9421',
-  start: (place) => startHaproxy(place, checks(baseFiller(usualCall, place.identity))),
-};
+export const haproxy = {
+  unstable: true,
+  version: () => versionOf(...unstableProgram(program), '-v'),
+} as const;
 
-export const haproxyPlain: Peer = {
-  ...common,
-  id: 'haproxy-plain',
-  title: 'HAProxy, no checks',
-  dialect: 'plain',
-  checks: false,
-  start: (place) => startHaproxy(place, ''),
-};
+function checking(
+  id: string,
+  variant: string | undefined,
+  replayKey: ReplayKey,
+  bodies: Bodies,
+  title = 'HAProxy, equal work',
+): Peer {
+  return {
+    ...haproxy,
+    id,
+    title,
+    ...(variant !== undefined && { variant }),
+    dialect: 'fields',
+    checks: true,
+    note: 'reads plain fields: it cannot parse RFC 9421',
+    async start(place) {
+      const port = await freePort();
+      await writeKeys(place);
+      const rules = checkingRules(place.identity, replayKey, bodies === 'whole');
+      const configuration = haproxyConfig(port, place.app, rules, replayTable(replayKey), bodies);
+      return startHaproxy(place, port, 'haproxy', configuration);
+    },
+  };
+}
+
+function plain(id: string, variant: string | undefined, bodies: Bodies): Peer {
+  return {
+    ...haproxy,
+    id,
+    title: 'HAProxy, no checks',
+    ...(variant !== undefined && { variant }),
+    dialect: 'plain',
+    checks: false,
+    async start(place) {
+      const port = await freePort();
+      return startHaproxy(place, port, 'haproxy', haproxyConfig(port, place.app, '', '', bodies));
+    },
+  };
+}
+
+export const haproxyEqual = checking('haproxy-equal', 'replays by MAC', 'mac', 'default');
+export const haproxyEqualNonce = checking('haproxy-equal-nonce', 'replays by nonce', 'nonce', 'default');
+export const haproxyPlain = plain('haproxy-plain', undefined, 'default');
+
+/** Those that pass bodies on in other ways, for that subject. */
+export const haproxyBodies: readonly Peer[] = [
+  checking('haproxy-equal', '16 KiB buffers', 'mac', 'default'),
+  checking('haproxy-equal-splicing', 'kernel splicing', 'mac', 'splicing'),
+  checking('haproxy-equal-buffers', '128 KiB buffers', 'mac', 'buffers'),
+  plain('haproxy-plain', '16 KiB buffers', 'default'),
+  plain('haproxy-plain-splicing', 'kernel splicing', 'splicing'),
+  plain('haproxy-plain-buffers', '128 KiB buffers', 'buffers'),
+];
+
+/** It reads a body whole before it passes the first byte on, as it must to check a digest. */
+export const haproxyDigest = checking(
+  'haproxy-digest',
+  undefined,
+  'mac',
+  'whole',
+  'HAProxy, equal work, checks digests',
+);

@@ -22,13 +22,17 @@ export interface RunningPeer {
 export interface Peer {
   readonly id: string;
   readonly title: string;
+  /** How it is configured, where it is measured in several ways: of those with one title the tables show the best. */
+  readonly variant?: string;
   readonly dialect: Dialect;
   /** Whether it checks who calls; else it lets everything through. */
   readonly checks: boolean;
+  /** Whether it is one of ours. */
+  readonly ours?: boolean;
   /** What it cannot do as ours does, if anything. */
   readonly note?: string;
-  /** Programs it needs, by the Debian package that has them. */
-  readonly packages?: Readonly<Record<string, string>>;
+  /** Whether its program is one of Debian's unstable suite. @see debian.ts */
+  readonly unstable?: boolean;
   /** Its version, from the program itself. */
   version(): string;
   start(place: Place): Promise<RunningPeer>;

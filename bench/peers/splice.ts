@@ -3,10 +3,10 @@ import type { Peer } from './peer.ts';
 
 export const splice: Peer = {
   id: 'splice',
-  title: 'TCP splice on Node',
+  title: 'splice: bytes in, bytes out',
   dialect: 'plain',
   checks: false,
-  note: 'parses nothing',
+  note: 'the floor: our sockets, nothing parsed',
   version: () => process.versions.node,
   start: (place) => startNodeServer(place, 'splice'),
 };
@@ -14,7 +14,7 @@ export const splice: Peer = {
 /** The machine's own SHA-256 rate over the same bytes: what no proxy that checks a digest can beat. */
 export const hashingSplice: Peer = {
   id: 'hashing-splice',
-  title: 'TCP splice that hashes what goes up',
+  title: 'splice that hashes what goes up',
   dialect: 'plain',
   checks: false,
   version: () => process.versions.node,

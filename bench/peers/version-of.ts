@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /** The first thing that looks like a version in what a program says of itself. */
-export function versionOf(command: string, args: readonly string[]): string {
+export function versionOf(command: string, ...args: readonly string[]): string {
   const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
   return /\d+(?:\.\d+)+[^\s,]*/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown';
 }

@@ -1,16 +1,16 @@
 import t from 'tap';
 import { differences } from '../../bench/equal-work.ts';
 import { peers } from '../../bench/peers/all.ts';
-import { missingPackages, Stage } from '../../bench/stage.ts';
+import { haproxyBodies, haproxyDigest } from '../../bench/peers/haproxy.ts';
+import { missing, Stage } from '../../bench/stage.ts';
 
 const stage = await Stage.open();
 t.teardown(() => stage.close());
 
-for (const peer of peers) {
-  const missing = missingPackages(peer);
-  const skip = missing.length > 0 && `not installed: ${missing.join(', ')}`;
+for (const peer of [...peers, ...haproxyBodies, haproxyDigest]) {
+  const skip = missing(peer) ?? false;
   t.test(
-    `${peer.title} ${peer.checks ? 'refuses what ours refuses' : 'lets a call through'}`,
+    `${peer.title}${peer.variant === undefined ? '' : `, ${peer.variant},`} ${peer.checks ? 'refuses what ours refuses' : 'lets a call through'}`,
     { skip },
     async (t) => {
       const running = await stage.start(peer);
