@@ -1,146 +1,113 @@
-/** The plots that are drawn from kept results. */
-import { decades, type Line, lines, stackedBars, steps } from './plots.ts';
+/** The plots that are drawn from kept results: of the same cells, by the same functions, as the tables. */
+import { type Bar, barGroups, decades, type Line, lines, steps } from './plots.ts';
 import type { Kept, Results } from './results.ts';
 import { median } from './statistics.ts';
-import { type BodiesData, ofWholeCore } from './subjects/bodies.ts';
-import type { CpuData } from './subjects/cpu.ts';
+import { type CpuData, rankedCells } from './subjects/cpu.ts';
+import { bestCells, type Cell, costOf } from './subjects/grid.ts';
 import type { HeadsData } from './subjects/heads.ts';
-import type { LatencyData } from './subjects/latency.ts';
 
 const where = ({ machine, at, mode }: Kept) =>
   `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${at.slice(0, 10)}, ${mode} run`;
+const kernelAndUser = ['kernel', 'user'];
 
-async function cpuPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('cpu');
-  if (result === undefined) return false;
-  const bars = Object.entries(result.data as CpuData)
-    .filter(([id]) => id !== 'bare')
-    .map(([, { title, samples }]) => {
-      const total = median(samples.map(({ cpu }) => cpu));
-      const user = median(samples.map(({ userCpu }) => userCpu));
-      return { title, values: [Math.max(0, total - user), user] };
-    });
-  await results.keepPlot('cpu', stackedBars('CPU per request, µs', where(result), ['kernel', 'user'], bars));
-  return true;
+/** A bar of the kernel's part and the rest. */
+function barOf(cell: Cell): Bar {
+  const total = costOf(cell);
+  const share = median(cell.samples.map(({ userCpu, cpu }) => userCpu / cpu));
+  return { title: cell.title, ours: cell.ours, values: [total * (1 - share), total * share] };
 }
 
-async function partsPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('parts');
-  if (result === undefined) return false;
-  const { parts } = result.data as { parts: Record<string, number> };
-  const names = Object.keys(parts).sort((a, b) => parts[b]! - parts[a]!);
-  const bar = { title: 'Countersign inbound', values: names.map((name) => parts[name]!) };
-  await results.keepPlot(
-    'parts',
-    stackedBars('Where the CPU of one call goes, µs', where(result), names, [bar]),
-  );
-  return true;
-}
-
-async function latencyPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('latency');
-  if (result === undefined) return false;
-  const nines = [0.5, 0.9, 0.99, 0.999];
-  const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => ({
+function groupsOf(cells: readonly Cell[]) {
+  const { best } = bestCells(cells);
+  return [...Map.groupBy(best, ({ case: name }) => name)].map(([title, group]) => ({
     title,
-    points: loads['0.5']!.quantiles.map(([share, micros]) => [1 / (1 - share), micros] as const),
+    bars: group.map(barOf),
   }));
-  const x = {
-    title: 'share of the requests that are faster',
-    log: true,
-    ticks: [[1, '0'] as const, ...nines.map((share) => [1 / (1 - share), `${100 * share} %`] as const)],
-  };
-  const all = drawn.flatMap(({ points }) => points.map(([, value]) => value));
-  const y = { title: 'µs', log: true, ticks: decades(all, (value) => value.toLocaleString('en')) };
-  await results.keepPlot('latency', lines('Latency at half of what each can do', where(result), x, y, drawn));
-  return true;
 }
 
-async function loadPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('latency');
-  if (result === undefined) return false;
-  const drawn: Line[] = Object.values(result.data as Record<string, LatencyData>).map(({ title, loads }) => ({
-    title,
-    points: Object.entries(loads).map(
-      ([share, { samples }]) => [Number(share), median(samples.map(({ cpu }) => cpu))] as const,
+const drawings: Readonly<Record<string, (result: Kept) => string | undefined>> = {
+  cpu: (result) =>
+    barGroups('CPU per call at saturation, µs', where(result), kernelAndUser, [
+      { title: '', bars: rankedCells(result.data as CpuData).best.map(barOf) },
+    ]),
+
+  sealed: (result) =>
+    barGroups(
+      'The hop inside TLS, CPU per call, µs',
+      where(result),
+      kernelAndUser,
+      groupsOf(result.data as Cell[]),
     ),
-  }));
-  const greatest = Math.max(...drawn.flatMap(({ points }) => points.map(([, value]) => value)));
-  const x = {
-    title: 'load, as a share of what each can do',
-    log: false,
-    ticks: [0, 0.25, 0.5, 0.8, 1].map((share) => [share, `${100 * share} %`] as const),
-  };
-  const y = { title: 'CPU µs/request', log: false, ticks: steps(greatest) };
-  await results.keepPlot('load', lines('CPU per request against load', where(result), x, y, drawn));
-  return true;
-}
 
-async function headsPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('heads');
-  if (result === undefined) return false;
-  const drawn: Line[] = Object.values(result.data as Record<string, HeadsData>).map(({ title, cpu }) => ({
-    title,
-    points: Object.entries(cpu).map(([fields, values]) => [Number(fields), median(values)] as const),
-  }));
-  const greatest = Math.max(...drawn.flatMap(({ points }) => points.map(([, value]) => value)));
-  const x = {
-    title: 'field lines',
-    log: false,
-    ticks: [0, 5, 20, 40, 60].map((n) => [n, String(n)] as const),
-  };
-  const y = { title: 'CPU µs/request', log: false, ticks: steps(greatest) };
-  await results.keepPlot(
-    'heads',
-    lines('CPU per request against the size of the head', where(result), x, y, drawn),
-  );
-  return true;
-}
-
-async function bodiesPlot(results: Results): Promise<boolean> {
-  const result = await results.kept('bodies');
-  if (result === undefined) return false;
-  const byTitle = new Map<string, [number, number][]>();
-  for (const one of result.data as BodiesData[]) {
-    const name = `${one.what}: ${one.id}`;
-    const rate = median(ofWholeCore(one)) / 1e6;
-    byTitle.set(name, [...(byTitle.get(name) ?? []), [one.bytes / 1024, rate]]);
-  }
-  const drawn = [...byTitle].map(([title, points]) => ({ title, points }));
-  const all = drawn.flatMap(({ points }) => points);
-  const label = (value: number) => value.toLocaleString('en');
-  const x = {
-    title: 'KiB of a body',
-    log: true,
-    ticks: decades(
-      all.map(([size]) => size),
-      label,
+  rates: (result) =>
+    barGroups(
+      'CPU per call below saturation, µs',
+      where(result),
+      kernelAndUser,
+      groupsOf((result.data as Cell[]).filter(({ id }) => id !== 'bare')).map((group) => ({
+        ...group,
+        title: `${group.title} calls/s`,
+      })),
     ),
-  };
-  const y = {
-    title: 'MB/s',
-    log: true,
-    ticks: decades(
-      all.map(([, rate]) => rate),
-      label,
-    ),
-  };
-  await results.keepPlot('bodies', lines('Bodies: what a whole core passes on', where(result), x, y, drawn));
-  return true;
-}
 
-const plots = {
-  cpu: cpuPlot,
-  parts: partsPlot,
-  latency: latencyPlot,
-  load: loadPlot,
-  heads: headsPlot,
-  bodies: bodiesPlot,
+  parts: (result) => {
+    const { parts } = result.data as { parts: Record<string, number> };
+    const bars = Object.entries(parts)
+      .toSorted(([, a], [, b]) => b - a)
+      .map(([title, value]) => ({ title, ours: true, values: [value] }));
+    return barGroups('Where the CPU of one call goes, µs', where(result), [], [{ title: '', bars }]);
+  },
+
+  latency: (result) => {
+    const nines = [0.5, 0.9, 0.99, 0.999];
+    const cells = (result.data as Cell[]).filter(({ quantiles }) => quantiles !== undefined);
+    if (cells.length === 0) return undefined;
+    const drawn: Line[] = cells.map(({ title, ours, quantiles = [] }) => ({
+      title,
+      ours,
+      points: quantiles.map(([share, micros]) => [1 / (1 - share), micros] as const),
+    }));
+    const x = {
+      title: 'share of the calls that are faster',
+      log: true,
+      ticks: [[1, '0'] as const, ...nines.map((share) => [1 / (1 - share), `${100 * share} %`] as const)],
+    };
+    const all = drawn.flatMap(({ points }) => points.map(([, value]) => value));
+    const y = { title: 'µs', log: true, ticks: decades(all, (value) => value.toLocaleString('en')) };
+    return lines(`Latency at ${cells[0]!.case} calls a second`, where(result), x, y, drawn);
+  },
+
+  heads: (result) => {
+    const drawn: Line[] = Object.values(result.data as Record<string, HeadsData>).map(
+      ({ title, ours, cpu }) => ({
+        title,
+        ours,
+        points: Object.entries(cpu).map(([fields, values]) => [Number(fields), median(values)] as const),
+      }),
+    );
+    const greatest = Math.max(...drawn.flatMap(({ points }) => points.map(([, value]) => value)));
+    const x = {
+      title: 'field lines',
+      log: false,
+      ticks: [0, 5, 20, 40, 60].map((n) => [n, String(n)] as const),
+    };
+    const y = { title: 'CPU µs/call', log: false, ticks: steps(greatest) };
+    return lines('CPU per call against the size of the head', where(result), x, y, drawn);
+  },
 };
+
+/** Whose result a plot is drawn from, where it has another name. */
+const sources: Readonly<Record<string, string>> = { latency: 'rates' };
 
 /** Draws every plot of which there is a result; returns their names. */
 export async function drawPlots(results: Results): Promise<string[]> {
   const drawn: string[] = [];
-  for (const [name, draw] of Object.entries(plots)) if (await draw(results)) drawn.push(name);
+  for (const [name, draw] of Object.entries(drawings)) {
+    const result = await results.kept(sources[name] ?? name);
+    const svg = result === undefined ? undefined : draw(result);
+    if (svg === undefined) continue;
+    await results.keepPlot(name, svg);
+    drawn.push(name);
+  }
   return drawn;
 }

@@ -3,7 +3,7 @@ import { PeerFailed, type Window } from './load/generators.ts';
 import type { Latencies } from './load/latencies.ts';
 import { type Call, usualCall } from './load/signer.ts';
 import type { Peer, RunningPeer } from './peers/peer.ts';
-import { cpuTime, ProcessEnded } from './processes.ts';
+import { type CpuTime, cpuTime, machineCpuTime, ProcessEnded } from './processes.ts';
 import type { Stage } from './stage.ts';
 
 /** What one run of one peer gave. Times in microseconds. */
@@ -18,6 +18,8 @@ export interface Sample {
   readonly busy: number;
   /** The same of the load generators: what is near 1 limits the result. */
   readonly generatorBusy: number;
+  /** Cores that other processes, and other guests of the host, used meanwhile. */
+  readonly others: number;
   /** Bytes a second in either direction, heads and all. */
   readonly receivedPerSecond: number;
   readonly sentPerSecond: number;
@@ -86,7 +88,10 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
   await generators.report();
   const startMs = performance.now();
   const before = cpuTime(running.pids);
+  const ours = [process.pid, stage.upstreamPid, ...generators.pids, ...running.pids];
   const generatorBefore = cpuTime(generators.pids);
+  const oursBefore = sum(cpuTime(ours));
+  const machineBefore = machineCpuTime();
   await delay(options.ms);
   let window = await generators.report();
   // A machine that is busy with other things can leave too little to speak of.
@@ -101,6 +106,7 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
   if (bad > requests / 2) throw new PeerFailed(`${bad} of ${requests} answers were not 2xx`);
   const generatorAfter = cpuTime(generators.pids);
   const took = (performance.now() - startMs) / 1000;
+  const others = machineCpuTime() - machineBefore - (sum(cpuTime(ours)) - oursBefore);
   await generators.close();
   rates.set(running, window.requests / took);
   options.onLatencies?.(window.latencies);
@@ -116,6 +122,7 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
     userCpu: user / window.requests,
     busy: (user + system) / (took * 1e6),
     generatorBusy: generator / generators.pids.length / (took * 1e6),
+    others: Math.max(0, others / (took * 1e6)),
     receivedPerSecond: window.received / took,
     sentPerSecond: window.sent / took,
     p50: window.latencies.quantile(0.5),
@@ -123,6 +130,8 @@ async function run(stage: Stage, peer: Peer, running: RunningPeer, options: Meas
     p999: window.latencies.quantile(0.999),
   };
 }
+
+const sum = ({ user, system }: CpuTime) => user + system;
 
 function together(one: Window, other: Window): Window {
   one.latencies.add(other.latencies);

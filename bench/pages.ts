@@ -3,9 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { busyNote } from './machine.ts';
 import type { Kept, Results } from './results.ts';
-import { median } from './statistics.ts';
 import { subjects } from './subjects/all.ts';
-import type { CpuData } from './subjects/cpu.ts';
+import { type CpuData, rankedCells } from './subjects/cpu.ts';
+import { type Cell, cellRatio, costOf } from './subjects/grid.ts';
 import { markdownTable } from './table.ts';
 
 const readme = join(import.meta.dirname, '../README.md');
@@ -13,17 +13,38 @@ const performance = join(import.meta.dirname, '../docs/performance.md');
 const begin = '<!-- bench:begin -->';
 const end = '<!-- bench:end -->';
 
-/** Whose tables docs/performance.md shows; of all others it tells which targets were reached. */
-const shown = ['cpu', 'added-latency', 'latency'];
-const otherSubjects = subjects.map(({ id }) => id).filter((id) => !shown.includes(id));
+/** Whose tables docs/performance.md shows, in this order; of all others it tells the targets. */
+const shown = [
+  'cpu',
+  'pair',
+  'sealed',
+  'rates',
+  'bodies',
+  'streams',
+  'websockets',
+  'hop',
+  'overload',
+  'idle',
+  'start-up',
+  'pauses',
+];
+/** The plots that stand below the table of their name. */
+const plotOf: Readonly<Record<string, readonly string[]>> = {
+  cpu: ['cpu'],
+  sealed: ['sealed'],
+  rates: ['rates', 'latency'],
+};
 
 /** Writes the tables into docs/performance.md and their sum into the README; `plots` are those that exist. */
 export async function writePages(kept: Results, plots: readonly string[]): Promise<void> {
   const results = await keptOf(kept, shown);
   if (results.length === 0)
     throw new Error('found no results in bench/results/, expected those of `npm run bench`');
-  const targets = targetLines(await keptOf(kept, otherSubjects));
-  await writeSection(performance, sectionOf(results, targets, plots));
+  const all = await keptOf(
+    kept,
+    subjects.map(({ id }) => id),
+  );
+  await writeSection(performance, sectionOf(results, targetTable(all), plots));
   const cpu = results.find(({ id }) => id === 'cpu');
   if (cpu !== undefined) await writeSection(readme, summaryOf(cpu, plots));
 }
@@ -41,20 +62,20 @@ async function writeSection(page: string, section: string): Promise<void> {
 
 /** Three figures and a picture. */
 function summaryOf({ machine, at, data }: Kept, plots: readonly string[]): string {
-  const measured = data as CpuData;
-  const cpuOf = (id: string) => median((measured[id]?.samples ?? []).map(({ cpu }) => cpu));
-  const own = measured['countersign-inbound']?.samples ?? [];
-  // Both were measured in the same round, one after the other.
-  const ratioTo = (id: string) =>
-    median((measured[id]?.samples ?? []).map(({ cpu }, round) => (own[round]?.cpu ?? 0) / cpu)).toFixed(2);
+  const { best } = rankedCells(data as CpuData);
+  const inbound = best.find(({ id }) => id === 'countersign-inbound');
+  const pair = best.find(({ id }) => id === 'countersign-pair');
+  const titled = (title: string) => best.find((cell) => cell.title.startsWith(title));
+  const microseconds = (cell: Cell | undefined) => (cell === undefined ? '?' : costOf(cell).toFixed(0));
+  const ratio = (ours: Cell | undefined, title: string) => cellRatio(ours, titled(title)).ratio.toFixed(2);
   const lines = [
-    `- **${cpuOf('countersign-inbound').toFixed(0)} µs of CPU** for each call that inbound checks and forwards; ${cpuOf('countersign-pair').toFixed(0)} µs for both sidecars of a call.`,
-    `- **${ratioTo('haproxy-equal')} × HAProxy** with the same checks, ${ratioTo('nginx-lua')} × nginx + Lua with the same checks.`,
-    `- **${ratioTo('http-proxy-3')} × http-proxy-3** with the same checks.`,
+    `- **${microseconds(inbound)} µs of CPU** for each call that inbound checks and forwards; ${microseconds(pair)} µs for both sidecars of a call, with TLS between them.`,
+    `- **${ratio(inbound, 'HAProxy, equal')} × HAProxy** and ${ratio(inbound, 'nginx + Lua')} × nginx + Lua with the same checks, each as its experts run it; ${ratio(inbound, 'http-proxy-3')} × http-proxy-3.`,
+    `- **${ratio(pair, 'HAProxy →')} × two HAProxies** that sign, check and encrypt between them.`,
   ];
   return `${[
     lines.join('\n'),
-    ...(plots.includes('cpu') ? ['![CPU per request, beside the peers](bench/results/cpu.svg)'] : []),
+    ...(plots.includes('cpu') ? ['![CPU per call, beside the peers](bench/results/cpu.svg)'] : []),
     `Measured by \`npm run bench\` on ${at.slice(0, 10)} (${machine.cpu}, ${machine.cores} cores); medians of interleaved rounds. [docs/performance.md](docs/performance.md) has every table, every target that was missed, and how it is measured.`,
   ].join('\n\n')}\n`;
 }
@@ -64,31 +85,35 @@ async function keptOf(kept: Results, ids: readonly string[]): Promise<Kept[]> {
   return all.filter((result) => result !== undefined);
 }
 
-/** Every target that a subject says was reached or missed, a line each. */
-function targetLines(results: readonly Kept[]): string[] {
-  return results.flatMap(({ table: { title, notes } }) =>
-    notes.filter((note) => note.includes('target')).map((note) => `- ${title}: ${note}`),
-  );
+/** Every target, a row each; those that were missed first. */
+function targetTable(results: readonly Kept[]): string {
+  const targets = results.flatMap(({ table }) => table.targets ?? []);
+  const rows = targets
+    .toSorted((a, b) => Number(a.reached) - Number(b.reached))
+    .map(({ what, wanted, found, reached }) => [what, wanted, found, reached ? 'reached' : '**missed**']);
+  return markdownTable({ title: '', columns: ['target', 'wanted', 'found', ''], rows, notes: [] });
 }
 
-function sectionOf(results: readonly Kept[], targets: readonly string[], plots: readonly string[]): string {
+function sectionOf(results: readonly Kept[], targets: string, plots: readonly string[]): string {
   const { machine, at, versions } = results[0]!;
   const busy = busyNote(machine);
-  const tables = results.map(({ table }) => {
+  const tables = results.map(({ id, table }) => {
     const notes = table.notes.map((note) => `- ${note}`).join('\n');
-    return `**${table.title}**\n\n${markdownTable(table)}\n${notes === '' ? '' : `\n${notes}\n`}`;
+    const images = (plotOf[id] ?? [])
+      .filter((name) => plots.includes(name))
+      .map((name) => `![${table.title}](../bench/results/${name}.svg)`);
+    return [`### ${table.title}`, markdownTable(table), ...(notes === '' ? [] : [notes]), ...images].join(
+      '\n\n',
+    );
   });
-  const images = plots
-    .filter((name) => name === 'cpu' || name === 'latency')
-    .map((name) => `![${name}](../bench/results/${name}.svg)`);
-  const named = Object.entries(versions).map(([id, version]) => `${id} ${version}`);
+  const named = Object.entries(versions).map(([title, version]) => `${title}: ${version}`);
   return `${[
     `Measured by \`npm run bench\` on ${at.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Linux ${machine.kernel}, Node ${machine.node}; ${machine.pinning}.`,
     'A ratio is the median of the rounds, with the least and the greatest in parentheses; `~` says that the rounds do not agree on who is ahead. How it is measured stands below.',
     ...(busy === undefined ? [] : [`**${busy}**`]),
-    ...tables.map((table) => table.trimEnd()),
-    ...(targets.length === 0 ? [] : [`**Targets of the other subjects**\n\n${targets.join('\n')}`]),
-    ...images,
-    `Versions: ${named.join(', ')}.`,
+    '### Targets',
+    targets,
+    ...tables,
+    `Versions: ${named.join('; ')}.`,
   ].join('\n\n')}\n`;
 }

@@ -1,25 +1,18 @@
-/** SVG plots without a library: light and dark alike, by the colours of the page around them. */
+/** SVG plots without a library: light and dark by what the reader's system prefers, ours in a colour of their own. */
 
 const width = 760;
-const left = 230;
+const left = 300;
 const right = 60;
-const palette = [
-  '#2f6fb3',
-  '#d9822b',
-  '#3a9a5b',
-  '#b5464a',
-  '#7a5fb0',
-  '#8c6d46',
-  '#c05f9a',
-  '#5f8f9a',
-  '#8f8f2a',
-  '#444444',
-  '#1fa2a2',
-  '#a03080',
-];
+/** Of lines that are not ours; readable on white and on black. */
+const palette = ['#9a6700', '#8250df', '#1a7f37', '#cf222e', '#6e7781', '#bf3989', '#1b7c83', '#bc4c00'];
+
+const style = `:root{--back:#fff;--text:#1f2328;--grid:#d8dee4;--ours:#0969da;--ours-light:#80ccff;--other:#6e7781;--other-light:#c0c7ce}
+@media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--grid:#30363d;--ours:#2f81f7;--ours-light:#79c0ff;--other:#7d8590;--other-light:#484f58}}
+svg{background:var(--back)}text{font-family:system-ui,sans-serif;fill:var(--text)}.grid{stroke:var(--grid);stroke-width:1}
+.ours{fill:var(--ours)}.ours-light{fill:var(--ours-light)}.other{fill:var(--other)}.other-light{fill:var(--other-light)}`;
 
 const escaped = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 interface TextOptions {
   readonly anchor?: 'start' | 'middle' | 'end';
@@ -34,7 +27,8 @@ function text(x: number, y: number, content: string, options: TextOptions = {}):
 
 function document(height: number, title: string, note: string, body: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(title)}">
-<style>svg{background:#fff}text{font-family:system-ui,sans-serif;fill:#222}.axis{stroke:#999;stroke-width:1}.grid{stroke:#ddd;stroke-width:1}</style>
+<style>${style}</style>
+<rect width="${width}" height="${height}" style="fill:var(--back)"/>
 ${text(16, 24, title, { size: 15, bold: true })}
 ${text(16, 42, note, { size: 11 })}
 ${body.join('\n')}
@@ -44,45 +38,62 @@ ${body.join('\n')}
 
 export interface Bar {
   readonly title: string;
-  /** In the order of the legend. */
+  readonly ours: boolean;
+  /** In the order of the legend; at most two. */
   readonly values: readonly number[];
 }
 
-/** Horizontal bars, each the sum of its parts. */
-export function stackedBars(
+export interface BarGroup {
+  /** '' for none. */
+  readonly title: string;
+  readonly bars: readonly Bar[];
+}
+
+/** Horizontal bars, each the sum of its parts; every group has its own scale. */
+export function barGroups(
   title: string,
   note: string,
   legend: readonly string[],
-  bars: readonly Bar[],
+  groups: readonly BarGroup[],
 ): string {
-  const top = 78;
-  const step = 28;
-  const sums = bars.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
-  const scale = (width - left - right) / Math.max(...sums);
+  const step = 26;
+  const shades = ['', '-light'];
   const body = legend.flatMap((name, i) => {
-    const x = 16 + i * Math.min(150, (width - 32) / legend.length);
+    const x = 16 + i * 120;
     return [
-      `<rect x="${x}" y="54" width="10" height="10" fill="${palette[i % palette.length]}"/>`,
-      text(x + 14, 63, name, { size: 11 }),
+      `<rect x="${x}" y="54" width="10" height="10" class="ours${shades[i]}"/>`,
+      `<rect x="${x + 12}" y="54" width="10" height="10" class="other${shades[i]}"/>`,
+      text(x + 26, 63, name, { size: 11 }),
     ];
   });
-  bars.forEach(({ title: name, values }, row) => {
-    const y = top + row * step;
-    body.push(text(left - 8, y + 15, name, { anchor: 'end' }));
-    let x = left;
-    values.forEach((value, i) => {
-      body.push(
-        `<rect x="${x.toFixed(1)}" y="${y}" width="${(value * scale).toFixed(1)}" height="20" fill="${palette[i % palette.length]}"/>`,
-      );
-      x += value * scale;
+  let y = legend.length === 0 ? 58 : 78;
+  for (const group of groups) {
+    if (group.title !== '') {
+      body.push(text(16, y + 14, group.title, { bold: true }));
+      y += step;
+    }
+    const sums = group.bars.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
+    const scale = (width - left - right) / Math.max(...sums);
+    group.bars.forEach(({ title: name, values, ours }, row) => {
+      body.push(text(left - 8, y + 14, name, { anchor: 'end', bold: ours }));
+      let x = left;
+      values.forEach((value, i) => {
+        body.push(
+          `<rect x="${x.toFixed(1)}" y="${y}" width="${(value * scale).toFixed(1)}" height="18" class="${ours ? 'ours' : 'other'}${shades[i]}"/>`,
+        );
+        x += value * scale;
+      });
+      body.push(text(x + 5, y + 14, sums[row]!.toFixed(1), { size: 11, bold: ours }));
+      y += step;
     });
-    body.push(text(x + 5, y + 15, sums[row]!.toFixed(1), { size: 11 }));
-  });
-  return document(top + bars.length * step + 12, title, note, body);
+    y += 6;
+  }
+  return document(y + 6, title, note, body);
 }
 
 export interface Line {
   readonly title: string;
+  readonly ours: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -96,7 +107,7 @@ export interface Axis {
 /** Lines over two axes, each linear or logarithmic. */
 export function lines(title: string, note: string, x: Axis, y: Axis, drawn: readonly Line[]): string {
   const plotLeft = 64;
-  const plotRight = width - 240;
+  const plotRight = width - 310;
   const top = 76;
   const bottom = 356;
   const place = (axis: Axis, from: number, to: number) => {
@@ -120,16 +131,22 @@ export function lines(title: string, note: string, x: Axis, y: Axis, drawn: read
   }
   body.push(text((plotLeft + plotRight) / 2, bottom + 36, x.title, { anchor: 'middle', size: 11 }));
   body.push(text(plotLeft - 48, top - 8, y.title, { size: 11 }));
-  drawn.forEach(({ title: name, points }, i) => {
-    const colour = palette[i % palette.length];
+  // By what they end with, as the lines do: the highest first.
+  const sorted = drawn.toSorted((a, b) => (b.points.at(-1)?.[1] ?? 0) - (a.points.at(-1)?.[1] ?? 0));
+  sorted.forEach(({ title: name, ours, points }, i) => {
+    const colour = ours ? 'var(--ours)' : palette[i % palette.length];
     const path = points
       .map(([px, py], n) => `${n === 0 ? 'M' : 'L'}${atX(px).toFixed(1)} ${atY(py).toFixed(1)}`)
       .join('');
-    body.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`);
+    body.push(`<path d="${path}" style="fill:none;stroke:${colour};stroke-width:${ours ? 3 : 1.5}"/>`);
     for (const [px, py] of points)
-      body.push(`<circle cx="${atX(px).toFixed(1)}" cy="${atY(py).toFixed(1)}" r="2.5" fill="${colour}"/>`);
-    body.push(`<rect x="${plotRight + 16}" y="${top + i * 20}" width="10" height="10" fill="${colour}"/>`);
-    body.push(text(plotRight + 31, top + i * 20 + 9, name, { size: 11 }));
+      body.push(
+        `<circle cx="${atX(px).toFixed(1)}" cy="${atY(py).toFixed(1)}" r="2.5" style="fill:${colour}"/>`,
+      );
+    body.push(
+      `<rect x="${plotRight + 16}" y="${top + i * 20}" width="10" height="10" style="fill:${colour}"/>`,
+    );
+    body.push(text(plotRight + 31, top + i * 20 + 9, name, { size: 11, bold: ours }));
   });
   return document(bottom + 48, title, note, body);
 }

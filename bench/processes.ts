@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -33,10 +33,37 @@ export function cpuTime(pids: readonly number[]): CpuTime {
     const fields = afterName(ofProcess(pid, 'stat'));
     // Killed, and not yet waited for.
     if (fields[0] === 'Z') throw new ProcessEnded(pid);
-    user += Number(fields[11]) * (1e6 / ticksPerSecond);
-    system += Number(fields[12]) * (1e6 / ticksPerSecond);
+    const ticks = { user: Number(fields[11]), all: Number(fields[11]) + Number(fields[12]) };
+    // Ticks are 10 ms, the scheduler counts nanoseconds: they say how much, the ticks how it is shared.
+    const all = scheduledTime(pid) ?? ticks.all * (1e6 / ticksPerSecond);
+    const ofUser = ticks.all === 0 ? 0 : (all * ticks.user) / ticks.all;
+    user += ofUser;
+    system += all - ofUser;
   }
   return { user, system };
+}
+
+/** What the scheduler has given to the living threads of a process, µs; undefined where the kernel does not tell. */
+function scheduledTime(pid: number): number | undefined {
+  try {
+    let nanoseconds = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
+    return nanoseconds / 1000;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * CPU time that all processes of the machine have used, and what other guests of its host have taken from it; µs. Interrupts
+ * do not count: the network of the bench itself is made of them.
+ */
+export function machineCpuTime(): number {
+  const [, user, nice, system, , , , , steal] = readFileSync('/proc/stat', 'utf8')
+    .split('\n', 1)[0]!
+    .split(/ +/);
+  return [user, nice, system, steal].reduce((sum, ticks) => sum + Number(ticks), 0) * (1e6 / ticksPerSecond);
 }
 
 /** Fields of /proc/PID/stat from the third on: the second, in parentheses, may hold anything. */

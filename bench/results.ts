@@ -9,7 +9,7 @@ export interface Kept extends Result {
   /** RFC 3339. */
   readonly at: string;
   readonly machine: Machine;
-  /** By the peers' ids. */
+  /** By the peers' titles. */
   readonly versions: Readonly<Record<string, string>>;
 }
 

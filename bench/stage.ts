@@ -48,11 +48,18 @@ export class Stage {
   static async open(): Promise<Stage> {
     raiseDescriptors();
     const cores = coresOf(availableParallelism());
+    // What this process does itself must not take from the measured one.
+    if (cores.others !== undefined)
+      spawnSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores.others, String(process.pid)]);
     const upstream = await start(process.execPath, [join(import.meta.dirname, 'load/upstream.ts')], {
       cores: cores.others,
       ready: (line) => line.startsWith('ready '),
     });
     return new Stage(cores, upstream, await temporaryFolder());
+  }
+
+  get upstreamPid(): number {
+    return this.#upstream.pid;
   }
 
   /** A place for one peer: a folder of its own, and the cores of the measured process unless others are named. */

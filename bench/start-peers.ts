@@ -19,7 +19,7 @@ export async function startPeers(stage: Stage, say: (text: string) => void) {
       say(`${peer.title}: ${why}`);
       continue;
     }
-    versions[peer.id] = peer.version();
+    versions[peer.title] = peer.version();
     const running = await stage.start(peer);
     entries.push({ peer, running });
     const wrong = await differences(peer, running.port, stage.identity);

@@ -33,22 +33,6 @@ export function compare(ours: readonly number[], theirs: readonly number[]): Com
   };
 }
 
-/**
- * Whether a ratio reaches a target, in words: on which side the median lies, and whether the rounds agree.
- *
- * @param wanted `most` where less is better, `least` where more is
- */
-export function reaches(
-  { ratio, least, greatest }: Comparison,
-  target: number,
-  wanted: 'most' | 'least' = 'most',
-): string {
-  const is = (value: number) => (wanted === 'most' ? value <= target : value >= target);
-  const said = `${is(ratio) ? 'reached' : 'missed'}, ${ratio.toFixed(2)}`;
-  if (is(least) === is(greatest)) return said;
-  return `${said}, though the rounds do not agree (${least.toFixed(2)}–${greatest.toFixed(2)})`;
-}
-
 /** A ratio as the tables show it; `~` where the rounds do not agree on who is ahead. */
 export function ratioText({ ratio, least, greatest, decided }: Comparison): string {
   if (!Number.isFinite(ratio)) return '';

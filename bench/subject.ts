@@ -1,7 +1,8 @@
 import type { Peer, RunningPeer } from './peers/peer.ts';
 import type { Stage } from './stage.ts';
+import type { Target } from './targets.ts';
 
-/** How much time there is: about one minute, at most ten, or as long as it takes. */
+/** How much time there is: three minutes, a quarter of an hour, or as long as it takes. */
 export type Mode = 'quick' | 'usual' | 'full';
 
 /** A peer that has been started and does the work that it should. */
@@ -37,6 +38,7 @@ export interface Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly notes: readonly string[];
+  readonly targets?: readonly Target[];
 }
 
 /** What a subject found: a table for people, every run for whoever wants to look again. */

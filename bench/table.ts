@@ -1,7 +1,8 @@
 import type { Table } from './subject.ts';
+import { targetText } from './targets.ts';
 
 /** For the terminal: columns aligned, numbers to the right. */
-export function terminalTable({ title, columns, rows, notes }: Table): string {
+export function terminalTable({ title, columns, rows, notes, targets = [] }: Table): string {
   const all = [columns, ...rows];
   const widths = columns.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]) =>
@@ -14,7 +15,8 @@ export function terminalTable({ title, columns, rows, notes }: Table): string {
       .join('  ')
       .trimEnd();
   const body = [line(columns), '-'.repeat(line(columns).length), ...rows.map(line)];
-  return [`\n${title}`, ...body, ...notes.map((note) => `  ${note}`)].join('\n');
+  const lines = [...notes, ...targets.map(targetText)].map((note) => `  ${note}`);
+  return [`\n${title}`, ...body, ...lines].join('\n');
 }
 
 /** For a page: a table of Markdown, columns without content left out. */

@@ -25,6 +25,8 @@ export interface Call {
   readonly body: number;
   /** Value of Content-Digest; covered by an RFC 9421 signature. */
   readonly digest?: string;
+  /** Whether it asks for a WebSocket. */
+  readonly webSocket?: boolean;
   /** Field lines of the head, all counted; filler makes up what is missing. */
   readonly fields: number;
   /** Bytes of the head; the filler is as long as it takes. */
@@ -41,6 +43,9 @@ export const usualCall: Call = {
 };
 
 const contentType = 'application/octet-stream';
+/** Of one key for all: nobody here is a browser that has to be protected from a cache. */
+const upgradeLines =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
 /** What a request says instead; it is signed for what it says. */
 export interface Lie {
@@ -84,14 +89,15 @@ export class Signer {
 
   /** A head that will be accepted, or one with a lie in it. */
   head(lie?: Lie): string {
-    const { query, body, digest } = this.#call;
+    const { query, body, digest, webSocket = false } = this.#call;
     const path = lie?.path ?? this.#call.path;
     const method = lie?.method ?? this.#call.method;
     const proof = lie?.unsigned === true ? this.#claim(lie) : this.#proof(lie);
     const start = `${method} ${path}${query} HTTP/1.1\r\nHost: ${lie?.callee ?? this.#identity.callee}\r\n`;
     const content = body === 0 ? '' : `Content-Type: ${contentType}\r\nContent-Length: ${body}\r\n`;
+    const upgrade = webSocket ? upgradeLines : '';
     const digested = digest === undefined ? '' : `Content-Digest: ${digest}\r\n`;
-    const rest = `${start}${content}${digested}${proof}`;
+    const rest = `${start}${upgrade}${content}${digested}${proof}`;
     this.#filler ??= fillerFor(rest, this.#call);
     return `${rest}${this.#filler}\r\n`;
   }
@@ -153,6 +159,7 @@ function coveredLines(call: Call, identity: Identity): Covered {
     ['x-service-id', identity.caller] as const,
     ...digest,
     ...content,
+    ...(call.webSocket === true ? [['upgrade', 'websocket'] as const] : []),
   ];
   return {
     names: lines.map(([name]) => `"${name}"`).join(' '),

@@ -1,11 +1,13 @@
 /**
  * The app behind every peer, as cheap as one can be in Node: `node bench/load/upstream.ts`. Says `ready PORT`.
  *
- * GET /api/status/bytes-N answers N bytes, /api/status/echo the head it got, /api/status/stream server-sent events;
- * everything else a short JSON document. Bodies of requests are counted and dropped.
+ * GET /api/status/bytes-N answers N bytes, /api/status/echo the head it got, /api/status/stream server-sent events,
+ * /api/status/websocket becomes a WebSocket that answers each message with itself; everything else gets a short JSON document. Bodies of
+ * requests are counted and dropped.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { adopt, type SocketOwner } from '../../sidecar/connections/socket.ts';
+import { Messages, switching } from './messages.ts';
 
 const answer = (type: string, body: string) =>
   Buffer.from(
@@ -30,6 +32,7 @@ class Connection implements SocketOwner {
   #carry = '';
   #remaining = 0;
   #head = '';
+  #messages: Messages | undefined;
 
   constructor(accepted: Socket) {
     this.socket = adopt(accepted, this);
@@ -46,6 +49,10 @@ class Connection implements SocketOwner {
       buffer.indexOf(crlfcrlf) === length - 4
     ) {
       this.socket?.write(usual);
+      return true;
+    }
+    if (this.#messages !== undefined) {
+      this.#messages.echo(buffer, length, this.socket as Socket);
       return true;
     }
     this.#use(buffer, length);
@@ -81,11 +88,16 @@ class Connection implements SocketOwner {
     const { socket } = this;
     if (socket === undefined) return;
     const start = this.#head.indexOf(' ') + 1;
-    const name = /^\/api\/status\/(bytes-(\d+)|echo|stream)/.exec(this.#head.slice(start, start + 60));
+    const name = /^\/api\/status\/(bytes-(\d+)|echo|stream|websocket)/.exec(
+      this.#head.slice(start, start + 60),
+    );
     if (name === null) socket.write(usual);
     else if (name[2] !== undefined) socket.write(bytes(Number(name[2])));
     else if (name[1] === 'echo') socket.write(answer('text/plain', this.#head));
-    else stream(socket);
+    else if (name[1] === 'websocket') {
+      socket.write(switching);
+      this.#messages = new Messages();
+    } else stream(socket);
   }
 
   onReadEnd(): void {

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { baseFiller, usualCall } from '../load/signer.ts';
 import { unstableFile, unstableProgram } from '../debian.ts';
+import { baseFiller, usualCall } from '../load/signer.ts';
 import { freePort, start } from '../processes.ts';
 import { checkedLocation, checker } from './nginx-rules.ts';
 import type { Peer, Place } from './peer.ts';
@@ -76,7 +76,9 @@ async function startNginx(place: Place, withLua: boolean) {
   lua_shared_dict nonces 512m;
   init_by_lua_block { checks = require 'checks' }
 `;
-  const conf = withLua ? frame(folder, port, app, lua(), http, checkedLocation) : frame(folder, port, app, '', '', '');
+  const conf = withLua
+    ? frame(folder, port, app, lua(), http, checkedLocation)
+    : frame(folder, port, app, '', '', '');
   await writeFile(file, conf);
   const [command, ...words] = unstableProgram(folders.program);
   const { pid, stop } = await start(command, [...words, '-p', folder, '-e', 'stderr', '-c', file], {

@@ -2,12 +2,14 @@ import { usualCall } from '../load/signer.ts';
 import { measure } from '../measure.ts';
 import { compare, median, ratioText } from '../statistics.ts';
 import { interleaved, pick, type Result, type Subject } from '../subject.ts';
+import { titleOf } from './grid.ts';
 
 const ids = ['countersign-inbound', 'haproxy-equal', 'nginx-lua', 'node-http-undici'];
 const sizes = [5, 20, 60];
 
 export interface HeadsData {
   readonly title: string;
+  readonly ours: boolean;
   /** CPU µs per request, round by round, by the number of fields. */
   readonly cpu: Readonly<Record<string, number[]>>;
 }
@@ -22,7 +24,11 @@ export const heads: Subject = {
     const data: Record<string, HeadsData> = Object.fromEntries(
       entries.map(({ peer }) => [
         peer.id,
-        { title: peer.title, cpu: Object.fromEntries(sizes.map((fields) => [fields, [] as number[]])) },
+        {
+          title: peer.title,
+          ours: peer.ours === true,
+          cpu: Object.fromEntries(sizes.map((fields) => [fields, [] as number[]])),
+        },
       ]),
     );
     const runs = entries.flatMap((entry) => sizes.map((fields) => ({ ...entry, fields })));
@@ -32,8 +38,12 @@ export const heads: Subject = {
       data[peer.id]!.cpu[fields]!.push((await measure(stage, peer, running, { ...pace, call })).cpu);
     });
     const ours = data['countersign-inbound'];
-    const rows = Object.entries(data).map(([id, { title, cpu }]) => [
-      title,
+    const longest = sizes.at(-1)!;
+    const sorted = Object.entries(data).toSorted(
+      ([, a], [, b]) => median(a.cpu[longest]!) - median(b.cpu[longest]!),
+    );
+    const rows = sorted.map(([id, { cpu, ...of }]) => [
+      titleOf(of),
       ...sizes.map((fields) => median(cpu[fields]!).toFixed(1)),
       ...sizes.map((fields) =>
         ours === undefined || id === 'countersign-inbound'

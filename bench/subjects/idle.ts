@@ -3,6 +3,8 @@ import { mostConnections } from '../descriptors.ts';
 import { usualCall } from '../load/signer.ts';
 import { memoryOf } from '../processes.ts';
 import { pick, type Result, type Subject } from '../subject.ts';
+import { numberTarget } from '../targets.ts';
+import { titleOf } from './grid.ts';
 
 const ids = ['countersign-inbound', 'haproxy-equal', 'nginx-lua', 'node-http-undici', 'splice'];
 const settleMs = 1500;
@@ -37,8 +39,9 @@ export const idle: Subject = {
       data[peer.id] = { title: peer.title, connections: open, kibEach, before };
     }
     const ours = data['countersign-inbound'];
-    const rows = Object.values(data).map(({ title, connections, kibEach }) => [
-      title,
+    const byMemory = Object.values(data).toSorted((a, b) => a.kibEach - b.kibEach);
+    const rows = byMemory.map(({ title, connections, kibEach }) => [
+      titleOf({ title, ours: title === ours?.title }),
       connections.toLocaleString('en'),
       kibEach.toFixed(1),
     ]);
@@ -48,12 +51,8 @@ export const idle: Subject = {
         title: 'Memory of idle connections',
         columns: ['peer', 'connections', 'KiB each'],
         rows,
-        notes:
-          ours === undefined
-            ? []
-            : [
-                `target ≤ ${targetKiB} KiB: ${ours.kibEach <= targetKiB ? 'reached' : 'missed'}, ${ours.kibEach.toFixed(1)}`,
-              ],
+        notes: [],
+        targets: numberTarget('memory of an idle connection', ours?.kibEach ?? Number.NaN, targetKiB, 'KiB'),
       },
       data,
     };

@@ -34,7 +34,7 @@ export const nonces: Subject = {
   id: 'nonces',
   modes: ['quick', 'usual', 'full'],
   async run(bench): Promise<Result> {
-    const counts = bench.mode === 'quick' ? [0, 100_000] : [0, 100_000, 5_000_000];
+    const counts = { quick: [0, 100_000], usual: [0, 5_000_000], full: [0, 100_000, 5_000_000] }[bench.mode];
     const variants = counts.map((count) =>
       inboundWith(`nonces-${count}`, `${count.toLocaleString('en')} live nonces`, {
         prepare: (stateFolder) => leaveNonces(stateFolder, count),

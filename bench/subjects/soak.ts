@@ -4,6 +4,7 @@ import { inboundWith } from '../peers/countersign-inbound.ts';
 import { type Memory, memoryOf, memoryText } from '../processes.ts';
 import { median } from '../statistics.ts';
 import type { Result, Subject } from '../subject.ts';
+import { numberTarget } from '../targets.ts';
 
 const minutes = 10;
 const sampleMs = 10_000;
@@ -45,10 +46,8 @@ export const soak: Subject = {
           ['after six, when as many nonces go as come', memoryText(middle[0]!)],
           ['at the end', memoryText(last.at(-1)!)],
         ],
-        notes: [
-          `target: no growth once nonces go as they come: ${growth <= flat ? 'reached' : 'missed'}, ${(100 * growth).toFixed(1)} % in the last three minutes`,
-          `${bad} answers were not 2xx`,
-        ],
+        notes: [`${bad} answers were not 2xx`],
+        targets: numberTarget('growth of memory once nonces go as they come', 100 * growth, 100 * flat, '%'),
       },
       data: { memory, bad, perSecond },
     };

@@ -1,8 +1,9 @@
 import { type MeasureOptions, measure, type Sample } from '../measure.ts';
 import type { Peer } from '../peers/peer.ts';
 import { type Memory, memoryOf, memoryText } from '../processes.ts';
-import { compare, median, ratioText, reaches } from '../statistics.ts';
+import { compare, median, ratioText } from '../statistics.ts';
 import { type Bench, type Entry, interleaved, type Table } from '../subject.ts';
+import { ratioTarget } from '../targets.ts';
 
 export interface VariantData {
   readonly title: string;
@@ -51,15 +52,19 @@ export function variantTable(
     memoryText(variant.memory),
     variant === first ? '' : ratioText(compare(costs(variant), costs(first!))),
   ]);
-  const notes = others.map((variant) => {
-    if (target === undefined) return '';
-    const said = reaches(compare(costs(variant), costs(first!)), target);
-    return `target ≤ ${target.toFixed(2)} × ${first!.title}: ${said} with ${variant.title}`;
-  });
   return {
     title,
-    columns: ['sidecar', 'CPU µs/req', 'req/s', 'RSS MiB (own)', 'CPU, this / first'],
+    columns: ['sidecar', 'CPU µs/call', 'calls/s', 'RSS MiB (own)', 'CPU, this / first'],
     rows,
-    notes: notes.filter((note) => note !== ''),
+    notes: [],
+    targets: others.flatMap((variant) =>
+      target === undefined
+        ? []
+        : ratioTarget(
+            `CPU per call, ${variant.title} against ${first!.title}`,
+            compare(costs(variant), costs(first!)),
+            target,
+          ),
+    ),
   };
 }
