@@ -18,4 +18,19 @@ export const equivalents: readonly Equivalent[] = [
     line: 'else if (false) seen = new Set(params.map((param) => param.key));',
     why: 'a key that occurs twice is found in the list just as in the set; the set only saves time where there are many',
   },
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'while (this.at <= this.text.length && (classes[this.text.charCodeAt(this.at)]! & 1) !== 0) this.at++;',
+    why: 'behind the end of a text there is no character, whose class is 0 in an expression of bits',
+  },
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'for (let c = 1; c < 128; c++) {',
+    why: 'character 0 has no class, as every other entry of the table at first',
+  },
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'if (false ? seen.has(key) : members.some((other) => other.key === key))',
+    why: 'the set only saves time where there are many members; the list holds the same keys',
+  },
 ];

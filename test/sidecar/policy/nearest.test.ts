@@ -70,6 +70,14 @@ t.test("one's own rule that differs in one thing comes before another caller's t
   );
 });
 
+t.test('a slash too many counts less than another segment', async (t) => {
+  const two = rulesOf('    callers:\n      a: [ GET /a/c/, GET /a/b, GET /a/b/c ]\n');
+  t.strictSame(
+    nearestRules(two, 'a', 'GET', '/a/b/').map(({ rule }) => rule.text),
+    ['GET /a/b', 'GET /a/c/', 'GET /a/b/c'],
+  );
+});
+
 t.test('at most so many, the best first, however they stand in the file', async (t) => {
   const many = rulesOf(
     '    callers:\n      a: [ GET /1/2/3, GET /1/2, GET /1, GET /1/b, GET /1/2/c, GET /z ]\n',
