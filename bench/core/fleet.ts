@@ -4,9 +4,13 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { programs } from '../../tools/programs.ts';
 import { endWithUs, removeFolder, temporaryFolder } from '../processes.ts';
 
 const fromHere = (path: string) => new URL(path, import.meta.url).pathname;
+
+/** The flags of Node that the executable has. */
+const flags = programs.find(({ name }) => name === 'countersign-core')?.execArgv ?? [];
 
 /** The core service with its peers, each a process of its own on loopback: a model server and a redis-server. */
 export interface CoreFleet {
@@ -79,7 +83,7 @@ models: { file: ${fromHere('../../config/llm_models.yaml')} }
   const core = await start(
     children,
     process.execPath,
-    [fromHere('../../core/main.ts'), '--config', config],
+    [...flags, fromHere('../../core/main.ts'), '--config', config],
     /"listening"/,
   );
   const coreUrl = `http://127.0.0.1:${corePort}`;

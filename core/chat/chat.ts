@@ -1,9 +1,11 @@
 import type { ModelClient } from '../llm/client.ts';
 import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
+import type { ModelStream } from '../llm/model-stream.ts';
 import { CoreError } from '../terms/errors.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
 import { keyOfOwner, type Owner } from '../terms/owner.ts';
 import { type Completion, finishedAnswer } from './answer.ts';
+import { type EventSource, fromPieces } from './event-stream.ts';
 import type { LiveTurn, LiveTurns } from './live-turns.ts';
 import type { Plan, Planner } from './planner.ts';
 import { relayDurable, relayStateless } from './relay.ts';
@@ -113,12 +115,12 @@ export class Chat {
   }
 
   /**
-   * An answer as it comes: the text of a server-sent event stream, piece by piece. Resolves when the model has begun to
-   * answer. The end of the stream, from the chunk with the `finish_reason` on, comes only after the turn is on the disk.
+   * An answer as it comes: a server-sent event stream, to be sent to one client, once. Resolves when the model has begun
+   * to answer. The end of the stream, from the chunk with the `finish_reason` on, comes only after the turn is on the disk.
    *
-   * @throws as {@link complete}; the iteration throws the same
+   * @throws as {@link complete}; the stream throws the same
    */
-  async stream(call: ChatCall, gone: AbortSignal): Promise<Answered<AsyncGenerator<string, void, void>>> {
+  async stream(call: ChatCall, gone: AbortSignal): Promise<Answered<EventSource>> {
     const limit = limitOf(this.#limits);
     const showUsage = call.request.stream_options?.include_usage === true;
     let opened: Opened;
@@ -130,27 +132,30 @@ export class Chat {
     }
     if ('replay' in opened) {
       limit.clear();
-      return { body: replayed(opened.replay), context: undefined };
+      return { body: fromPieces(replayed(opened.replay)), context: undefined };
     }
     const { turn, live, signal } = opened;
     const leave = live?.listen();
     if (leave !== undefined) gone.addEventListener('abort', leave, { once: true });
     if (gone.aborted) leave?.();
     try {
-      const send: Send<AsyncGenerator<string[], void, void>> = (body, until) =>
-        this.#model.stream(body, until);
-      const { plan, answer: events } = await this.#ask(call, turn, signal, send);
+      const send: Send<ModelStream> = (body, until) => this.#model.stream(body, until);
+      const { plan, answer } = await this.#ask(call, turn, signal, send);
       const failed = (error: unknown) => this.#fleet.failed(plan.model, error);
       if (live === undefined) {
-        const body = relayStateless(events, plan, showUsage, failed, limit.clear);
+        const body: EventSource = (sink) =>
+          relayStateless(answer, plan, showUsage, failed, sink).finally(limit.clear);
         return { body, context: plan.context };
       }
       const reading = live.read(0, gone);
-      void pump(relayDurable(events, turn, plan, showUsage, signal, failed), live).finally(() => {
+      const relayed = relayDurable(answer, turn, plan, showUsage, signal, failed, (event, characters) =>
+        live.push(event, characters),
+      );
+      void endWith(relayed, live).finally(() => {
         limit.clear();
         this.#considerSummary(call, turn, plan);
       });
-      return { body: endingWith(reading, () => leave?.()), context: plan.context };
+      return { body: (sink) => fromPieces(reading)(sink).finally(leave), context: plan.context };
     } catch (error) {
       limit.clear();
       await turn.interrupt('');
@@ -239,24 +244,13 @@ function statelessTurn(
   return { instructions, history: earlier.slice(0, -1), fresh: earlier.slice(-1) };
 }
 
-/** Runs a turn to its end, whoever listens. */
-async function pump(events: ReturnType<typeof relayDurable>, live: LiveTurn): Promise<void> {
+/** Ends a live turn with what relays it, whoever listens. */
+async function endWith(relayed: Promise<void>, live: LiveTurn): Promise<void> {
   try {
-    for await (const batch of events) for (const [event, characters] of batch) live.push(event, characters);
+    await relayed;
     live.end(undefined);
   } catch (error) {
     live.end(error);
-  }
-}
-
-async function* endingWith(
-  pieces: AsyncGenerator<string, void, void>,
-  end: () => void,
-): AsyncGenerator<string, void, void> {
-  try {
-    yield* pieces;
-  } finally {
-    end();
   }
 }
 

@@ -1,54 +1,51 @@
 import { ModelFailure } from '../llm/failures.ts';
+import type { ModelStream } from '../llm/model-stream.ts';
 import { Answer, type Completion } from './answer.ts';
-import { endOfStream, toEvent } from './event-stream.ts';
+import { type EventSink, endOfStream, toEvent } from './event-stream.ts';
 import { TurnStopped } from './live-turns.ts';
 import type { Plan } from './planner.ts';
 import type { TurnRecord } from './turn.ts';
 
-/** One event as the client gets it, and how many characters of text it adds to the answer. */
-export type Relayed = readonly [event: string, characters: number];
+/** Takes one event as the client gets it, with how many characters of text it adds to the answer. */
+type Push = (event: string, characters: number) => void;
 
 /** Told of a model that fails in the middle of an answer. */
 export type OnFailure = (error: unknown) => void;
 
 /** In JSON text, where quotes inside of a string have a backslash before them. */
-const toldApart = /"usage":\s?\{|"error":/;
 const finishing = /"finish_reason":\s?"/;
 
 /** The events of a call without a session: nothing is kept, so that they are only looked at as far as the client may see them. */
-export async function* relayStateless(
-  events: AsyncGenerator<string[], void, void>,
+export async function relayStateless(
+  stream: ModelStream,
   plan: Plan,
   showUsage: boolean,
   failed: OnFailure,
-  ended: () => void,
-): AsyncGenerator<string, void, void> {
+  sink: EventSink,
+): Promise<void> {
   let finished = false;
   try {
-    for await (const batch of events) {
-      let shown = '';
-      for (const data of batch) {
-        // Most chunks say neither how the answer ends nor what it cost.
-        if (toldApart.test(data) || !data.startsWith('{')) {
+    await stream.read({
+      plain: (bytes) => sink.write(bytes),
+      events(batch) {
+        let shown = '';
+        for (const data of batch) {
           const chunk = parseChunk(data);
           if (chunk.usage) plan.learn(chunk.usage);
           if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
+          finished ||= finishing.test(data);
+          shown += toEvent(data);
         }
-        finished ||= finishing.test(data);
-        shown += toEvent(data);
-      }
-      if (shown !== '') yield shown;
-    }
-    yield endOfStream;
+        return shown === '' ? undefined : sink.write(shown);
+      },
+    });
   } catch (error) {
-    if (finished) yield endOfStream;
-    else {
+    if (!finished) {
       failed(error);
       throw error;
     }
-  } finally {
-    ended();
   }
+  await sink.write(endOfStream);
 }
 
 /**
@@ -57,40 +54,41 @@ export async function* relayStateless(
  *
  * @throws what the model failed with; what it said until then is stored
  */
-export async function* relayDurable(
-  events: AsyncGenerator<string[], void, void>,
+export async function relayDurable(
+  stream: ModelStream,
   turn: TurnRecord,
   plan: Plan,
   showUsage: boolean,
   signal: AbortSignal,
   failed: OnFailure,
-): AsyncGenerator<readonly Relayed[], void, void> {
+  push: Push,
+): Promise<void> {
   const answer = new Answer();
-  const held: Relayed[] = [];
+  const held: [event: string, characters: number][] = [];
   let last: Completion = {};
   let over = false;
   try {
     try {
-      for await (const batch of events) {
-        const shown: Relayed[] = [];
-        for (const data of batch) {
-          const chunk = parseChunk(data);
-          last = chunk;
-          const text = answer.add(chunk);
-          turn.add(text);
-          if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
-          (answer.finishReason === undefined ? shown : held).push([toEvent(data), text.length]);
-        }
-        if (shown.length > 0) yield shown;
-      }
+      await stream.read({
+        events(batch) {
+          for (const data of batch) {
+            const chunk = parseChunk(data);
+            last = chunk;
+            const text = answer.add(chunk);
+            turn.add(text);
+            if (!showUsage && chunk.choices?.length === 0 && chunk.usage) continue;
+            if (answer.finishReason === undefined) push(toEvent(data), text.length);
+            else held.push([toEvent(data), text.length]);
+          }
+          return undefined;
+        },
+      });
     } catch (error) {
       if (signal.reason instanceof TurnStopped && answer.finishReason === undefined) {
         over = true;
         await turn.interrupt(answer.text);
-        yield [
-          [toEvent(stopChunk(last)), 0],
-          [endOfStream, 0],
-        ];
+        push(toEvent(stopChunk(last)), 0);
+        push(endOfStream, 0);
         return;
       }
       // What the model has called finished is finished, however its stream ended after that.
@@ -102,7 +100,8 @@ export async function* relayDurable(
     plan.learn(answer.usage);
     await turn.complete(answer, await plan.count(answer.message, signal));
     over = true;
-    yield [...held, [endOfStream, 0]];
+    for (const [event, characters] of held) push(event, characters);
+    push(endOfStream, 0);
   } finally {
     if (!over) await turn.interrupt(answer.text);
   }

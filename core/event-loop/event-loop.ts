@@ -56,7 +56,7 @@ export function watchEventLoop(options: EventLoopOptions): { close(): Promise<vo
   };
 }
 
-const resolutionMs = 10;
+const resolutionMs = 20;
 
 /** The names are those that dashboards for Node.js services know. */
 function measure(registry: Registry): () => void {

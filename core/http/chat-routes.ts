@@ -54,8 +54,8 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
           const answered = await options.chat.complete(call, gone);
           return reply.headers(contextHeaders(answered.context)).send(answered.body);
         }
-        const { body: pieces, context } = await options.chat.stream(call, gone);
-        await sendEventStream(request, reply, pieces, gone, contextHeaders(context));
+        const { body: source, context } = await options.chat.stream(call, gone);
+        await sendEventStream(request, reply, source, gone, contextHeaders(context));
         return reply;
       } catch (error) {
         if (!gone.aborted) throw error;

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { EventSource } from '../chat/event-stream.ts';
 import { describeError } from './errors.ts';
 
 /** Aborted when the client hangs up before its answer has gone out. */
@@ -15,7 +17,7 @@ export function hangUpOf(reply: FastifyReply): AbortSignal {
 export async function sendEventStream(
   request: FastifyRequest,
   reply: FastifyReply,
-  pieces: AsyncGenerator<string, void, void>,
+  source: EventSource,
   gone: AbortSignal,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -33,13 +35,15 @@ export async function sendEventStream(
   // A client that goes on with a stream learns at once that there is one, however long the next event takes.
   raw.flushHeaders();
   try {
-    for await (const piece of pieces) {
-      if (!raw.write(piece)) await once(raw, 'drain', { signal: gone });
-    }
+    await source({ write: (piece) => (raw.write(piece) ? undefined : drained(raw, gone)) });
   } catch (error) {
     if (raw.destroyed) return;
     // The head is gone: clients find the error in the stream, which then ends without [DONE].
     raw.write(`data: ${JSON.stringify(describeError(error, request).body)}\n\n`);
   }
   raw.end();
+}
+
+async function drained(raw: ServerResponse, gone: AbortSignal): Promise<void> {
+  await once(raw, 'drain', { signal: gone });
 }

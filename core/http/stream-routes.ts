@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { Archive } from '../chat/archive.ts';
 import { liveKey } from '../chat/chat.ts';
-import { endOfStream, toEvent } from '../chat/event-stream.ts';
+import { endOfStream, fromPieces, toEvent } from '../chat/event-stream.ts';
 import type { LiveTurns } from '../chat/live-turns.ts';
 import { sessionId } from '../chat/request.ts';
 import { CoreError } from '../terms/errors.ts';
@@ -41,7 +41,7 @@ export function streamRoutes(
       const turn = live.find(liveKey(ownerOf(request), session));
       const gone = hangUpOf(reply);
       if (turn !== undefined && (from === undefined ? turn.running : from.turn === turn.id)) {
-        await sendEventStream(request, reply, turn.read(from?.number ?? 0, gone), gone);
+        await sendEventStream(request, reply, fromPieces(turn.read(from?.number ?? 0, gone)), gone);
         return reply;
       }
       const [answer] = await archive.messages(readers.readerOf(request), session, {
@@ -61,7 +61,7 @@ export function streamRoutes(
         );
       }
       const rest = restOf(answer, from.characters);
-      await sendEventStream(request, reply, rest, gone);
+      await sendEventStream(request, reply, fromPieces(rest), gone);
       return reply;
     },
   );

@@ -1,6 +1,4 @@
-import type { Readable } from 'node:stream';
-import { ModelFailure } from './failures.ts';
-import { EventSplitter } from './sse.ts';
+import { ModelStream } from './model-stream.ts';
 import type { ModelTransport } from './transport.ts';
 
 const answerLimitBytes = 32 * 1024 * 1024;
@@ -18,7 +16,7 @@ export class ModelClient {
    * One answer as a whole, parsed.
    *
    * @throws {import('./failures.ts').ModelRefusal} the model's own 4xx
-   * @throws {ModelFailure} `model_unavailable`, `model_timeout`, `model_refused`, `model_interrupted`
+   * @throws {import('./failures.ts').ModelFailure} `model_unavailable`, `model_timeout`, `model_refused`, `model_interrupted`
    */
   complete(body: object, signal: AbortSignal): Promise<unknown> {
     return this.#transport.json(
@@ -28,35 +26,15 @@ export class ModelClient {
   }
 
   /**
-   * The events of a streamed answer, as many at a time as one read brought, without `[DONE]`. Resolves when the
-   * head of the answer is there; the iteration throws `model_interrupted` when the answer ends without `[DONE]`.
+   * A streamed answer. Resolves when its head is there.
    *
    * @throws as {@link complete}
    */
-  async stream(body: object, signal: AbortSignal): Promise<AsyncGenerator<string[], void, void>> {
-    const response = await this.#transport.send({ method: 'POST', path, body: JSON.stringify(body), signal });
-    return this.#events(response.body);
-  }
-
-  async *#events(body: Readable): AsyncGenerator<string[], void, void> {
-    const splitter = new EventSplitter();
-    try {
-      for await (const bytes of body) {
-        const events = splitter.push(bytes as Uint8Array);
-        const done = events.indexOf('[DONE]');
-        if (done !== -1) {
-          if (done > 0) yield events.slice(0, done);
-          return;
-        }
-        if (events.length > 0) yield events;
-      }
-    } catch (error) {
-      throw this.#transport.named(error, 'model_interrupted');
-    } finally {
-      body.destroy();
-    }
-    throw new ModelFailure('model_interrupted', `${this.#transport.service} ended its answer half-way`, {
-      countsAgainstModel: true,
-    });
+  async stream(body: object, signal: AbortSignal): Promise<ModelStream> {
+    const transport = this.#transport;
+    const response = await transport.send({ method: 'POST', path, body: JSON.stringify(body), signal });
+    return new ModelStream(response.body, transport.service, (error) =>
+      transport.named(error, 'model_interrupted'),
+    );
   }
 }

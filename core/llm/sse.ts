@@ -14,6 +14,11 @@ export class EventSplitter {
   #rest = '';
   #data: string[] = [];
 
+  /** True between two events. */
+  get atStart(): boolean {
+    return this.#rest === '' && this.#data.length === 0;
+  }
+
   push(bytes: Uint8Array): string[] {
     const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
     const events: string[] = [];
