@@ -1,9 +1,10 @@
+import { giveBackBody } from '../exchange/body-buffers.ts';
 import type { CalleeEnd, CalleeEvents, HowToSend, WriteProgress } from '../exchange/ends.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type RequestToSend, requestText } from '../http1/outgoing-message.ts';
-import { giveBackBody } from './body-buffers.ts';
 import { BodyWriter, smallBytes } from './body-writer.ts';
-import { corkForThisTurn, type OwnedSocket } from './socket.ts';
+import type { OwnedSocket } from './socket.ts';
+import { corkForThisTurn } from './turn-end.ts';
 
 /** What a call needs of the connection that it leaves on. */
 export interface CallCarrier {

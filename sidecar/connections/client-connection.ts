@@ -351,7 +351,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
             this.#call?.events.onResponsePiece(buffer, from, to),
           )
         : undefined;
-    this.bodyBuffer = takeBodyBuffer();
+    this.bodyBuffer = takeBodyBuffer(this.#expected - (end - at));
     call.forgetBody();
     call.events.onResponse(head, false, from, at, at);
     if (at < end) this.#body(from, at, end);
@@ -391,8 +391,13 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     } else if (destination.writableLength > 0 && this.#call !== undefined) {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer(destination);
-      this.bodyBuffer = takeBodyBuffer();
+      this.bodyBuffer = takeBodyBuffer(this.#expected);
     }
+  }
+
+  /** Bytes of the body that are still to come; Infinity when that is not known. */
+  get #expected(): number {
+    return this.#untilClose || this.#decoder !== undefined ? Number.POSITIVE_INFINITY : this.#remaining;
   }
 
   #releaseBuffer(destination: WriteProgress): void {

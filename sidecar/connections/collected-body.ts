@@ -1,8 +1,5 @@
-import { takeBuffer } from './body-buffers.ts';
+import { takeMemory } from '../exchange/body-buffers.ts';
 import type { ReadBuffer } from './read-buffer.ts';
-
-/** A body of at most so many bytes that came with its head is copied into memory of its own. */
-const smallBytes = 4096;
 
 /** A body of a known length that is wanted as a whole: read into one buffer, most of it by the socket itself. */
 export class CollectedBody {
@@ -14,7 +11,7 @@ export class CollectedBody {
   #room: Buffer | undefined;
 
   constructor(length: number, then: (body: Buffer) => void) {
-    this.#memory = length <= smallBytes ? Buffer.allocUnsafe(length) : takeBuffer(length);
+    this.#memory = takeMemory(length);
     this.#length = length;
     this.#then = then;
   }

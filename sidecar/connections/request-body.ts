@@ -51,6 +51,11 @@ export class RequestBody {
     }
   }
 
+  /** Bytes that are still to come; Infinity when that is not known. */
+  get remaining(): number {
+    return this.#decoder === undefined ? this.#remaining : Number.POSITIVE_INFINITY;
+  }
+
   get ended(): boolean {
     return this.#decoder === undefined ? this.#remaining === 0 : this.#decoder.ended;
   }

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { hopContext, hopProtocol } from './hop-tls.ts';
-import { type OwnedSocket, onread, own, type SocketOwner } from './socket.ts';
+import { JoinedRecords } from './joined-records.ts';
+import { type OwnedSocket, onread, own, readNextInto, type SocketOwner } from './socket.ts';
+import { useAtTurnEnd } from './turn-end.ts';
 
 /** What node:tls has and does not declare; a test pins it. */
 interface Undocumented {
@@ -30,11 +32,27 @@ const recordShift = 14;
 
 const sealedRead = {
   buffer: onread.buffer,
-  callback(this: SealedSocket, length: number, buffer: Buffer): boolean {
+  callback(this: SealedSocket & OwnedSocket, read: number, into: Buffer): boolean {
     this.recordsRead++;
-    return onread.callback.call(this as unknown as OwnedSocket, length, buffer);
+    const joined = this.joinedRecords.add(into, read, this.owner.bodyBuffer);
+    const { step, buffer, length } = joined;
+    if (step === 'use') return onread.callback.call(this, length, buffer);
+    if (joined.isFirst) useAtTurnEnd(() => useJoined(this));
+    readNextInto(this, buffer, length);
+    return true;
   },
 };
+
+/** Uses what the turn has brought of a body. */
+function useJoined(socket: SealedSocket & OwnedSocket): void {
+  const joined = socket.joinedRecords.take();
+  if (joined === undefined || socket.destroyed) return;
+  if (!socket.owner.onBytes(joined.buffer, joined.length)) socket.pause();
+}
+
+function onEnd(this: SealedSocket): void {
+  useJoined(this as unknown as SealedSocket & OwnedSocket);
+}
 
 /**
  * One end of a TLS connection whose TCP handle is taken over or dialled. `tls.connect` would take `onread` too, but
@@ -43,6 +61,7 @@ const sealedRead = {
 export class SealedSocket extends TLSSocket {
   recordsRead = 0;
   recordsWritten = 0;
+  readonly joinedRecords = new JoinedRecords();
 
   constructor(options: Options) {
     super(
@@ -57,6 +76,7 @@ export class SealedSocket extends TLSSocket {
         rejectUnauthorized: true,
       } as TLSSocketOptions,
     );
+    this.on('end', onEnd);
   }
 
   get internals(): Undocumented {

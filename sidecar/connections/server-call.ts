@@ -6,7 +6,8 @@ import type { RequestHead } from '../http1/request-head.ts';
 import type { Hop, Peer } from '../terms/handshake.ts';
 import { BodyWriter, smallBytes } from './body-writer.ts';
 import type { Ordered, ResponseOrder } from './response-order.ts';
-import { corkForThisTurn, type OwnedSocket } from './socket.ts';
+import { type OwnedSocket, writeMessage } from './socket.ts';
+import { corkForThisTurn } from './turn-end.ts';
 
 const continueText = 'HTTP/1.1 100 Continue\r\n\r\n';
 
@@ -24,6 +25,7 @@ export interface CallConnection {
   suspend(): void;
   block(): void;
   resume(): void;
+  hasWholeBody(head: RequestHead): boolean;
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void;
   stream(head: RequestHead): void;
   endsBehind(call: ServerCall): boolean;
@@ -89,6 +91,10 @@ export class ServerCall implements CallerEnd, Ordered {
     this.#connection.resume();
   }
 
+  hasWholeBody(head: RequestHead): boolean {
+    return this.#connection.hasWholeBody(head);
+  }
+
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
     this.#connection.collect(head, then);
   }
@@ -137,10 +143,13 @@ export class ServerCall implements CallerEnd, Ordered {
       return;
     }
     order.flush();
+    if (whole) {
+      writeMessage(socket, text, buffer, start, end);
+      return;
+    }
     corkForThisTurn(socket);
     socket.write(text, 'latin1');
     this.#writer = new BodyWriter(socket, framing);
-    if (whole) this.#writer.write(buffer, start, end);
   }
 
   write(buffer: Buffer, start: number, end: number): boolean {

@@ -338,6 +338,11 @@ export class ServerConnection implements CallConnection, PlaceHolder, SocketOwne
     this.deadline = coarseNow() + this.#handler.timeouts.tunnel_idle;
   }
 
+  /** Whether the body of the present request, of a known length, has come with its head. */
+  hasWholeBody({ contentLength }: RequestHead): boolean {
+    return this.#unread.end - this.#unread.at >= contentLength;
+  }
+
   /**
    * The whole body of the present request, of a known length, at once: for bodies that are digested before they are
    * passed on.
@@ -346,7 +351,7 @@ export class ServerConnection implements CallConnection, PlaceHolder, SocketOwne
    */
   collect(head: RequestHead, then: (head: RequestHead, body: Buffer) => void): void {
     const length = head.contentLength;
-    const isHere = this.#unread.end - this.#unread.at >= length;
+    const isHere = this.hasWholeBody(head);
     const kept = isHere ? head : head.keep();
     const body = new CollectedBody(length, (whole) => then(kept, whole));
     body.use(this.#unread);
@@ -374,7 +379,8 @@ export class ServerConnection implements CallConnection, PlaceHolder, SocketOwne
       (buffer, start, end) => this.#front?.onRequestPiece(buffer, start, end),
       (trailers) => this.#front?.onRequestEnd(trailers),
     );
-    this.bodyBuffer ??= takeBodyBuffer();
+    const here = this.#unread.end - this.#unread.at;
+    this.bodyBuffer ??= takeBodyBuffer(this.#body.remaining - here);
   }
 
   /** A proven peer may send as slowly as it likes. */
@@ -402,7 +408,7 @@ export class ServerConnection implements CallConnection, PlaceHolder, SocketOwne
     else if (progress !== undefined && progress.writableLength > 0 && this.state === 'body') {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer();
-      this.bodyBuffer = takeBodyBuffer();
+      this.bodyBuffer = takeBodyBuffer(body.remaining);
     }
   }
 

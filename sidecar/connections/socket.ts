@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
+import { giveBack, type SpentBuffer, takeBuffer } from '../exchange/body-buffers.ts';
 import type { WriteProgress } from '../exchange/ends.ts';
 import { assemblyBuffer, readBuffer } from '../http1/llhttp.ts';
-import { giveBack, type SpentBuffer, takeBuffer } from './body-buffers.ts';
 
 /** Who reads from a socket. */
 export interface SocketOwner {
@@ -48,16 +48,20 @@ export const onread = {
   callback(this: OwnedSocket, length: number, buffer: Buffer): boolean {
     const { owner } = this;
     const more = owner.onBytes(buffer, length);
-    const next = owner.bodyBuffer ?? readBuffer;
-    if (this.spent !== undefined) {
-      giveBack(this.spent);
-      this.spent = undefined;
-    }
-    this.reading = next;
-    nextBuffer = next;
+    readNextInto(this, owner.bodyBuffer ?? readBuffer, 0);
     return more;
   },
 };
+
+/** Names where the next bytes are read, `at` bytes into a buffer: for the callback of a read only. */
+export function readNextInto(socket: OwnedSocket, buffer: Buffer, at: number): void {
+  if (socket.spent !== undefined) {
+    giveBack(socket.spent);
+    socket.spent = undefined;
+  }
+  socket.reading = buffer;
+  nextBuffer = at === 0 ? buffer : buffer.subarray(at);
+}
 
 function onConnect(this: OwnedSocket): void {
   this.owner.onConnected();
@@ -128,9 +132,9 @@ export function dial(host: string, port: number, owner: SocketOwner): OwnedSocke
   return socket;
 }
 
-/** A buffer to read a body into, 256 KiB. */
-export function takeBodyBuffer(): Buffer {
-  return takeBuffer(bodyBufferBytes);
+/** A buffer to read a body into, 256 KiB at most. @param expected bytes that are still to come; Infinity if unknown */
+export function takeBodyBuffer(expected: number): Buffer {
+  return takeBuffer(Math.min(expected, bodyBufferBytes));
 }
 
 /** Gives a buffer of a socket back, out of which `destination` may still write. */
@@ -144,14 +148,6 @@ export function releaseBodyBuffer(
   else giveBack(spent);
 }
 
-const uncork = (socket: Socket) => socket.uncork();
-
-/** What is written in this turn of the event loop leaves in one system call: a head and the beginning of its body. */
-export function corkForThisTurn(socket: Socket): void {
-  socket.cork();
-  process.nextTick(uncork, socket);
-}
-
 const copiedAsText = 4096;
 
 /** Whether this is memory of llhttp: heads can be parsed in it, and the next read of any socket overwrites it. */
@@ -162,12 +158,23 @@ export function isShared(buffer: Buffer): boolean {
 /** Writes a range of a buffer; false when the socket would rather wait for `drain`. */
 export function writeRange(socket: Socket, buffer: Buffer, start: number, end: number): boolean {
   if (end - start <= copiedAsText) return socket.write(buffer.latin1Slice(start, end), 'latin1');
-  const length = end - start;
   if (!isShared(buffer)) return socket.write(buffer.subarray(start, end));
-  if (length > bodyBufferBytes) return socket.write(Buffer.from(buffer.subarray(start, end)));
-  // The copy is made in a buffer that is used again: fresh memory costs more than the copying.
-  const copy = takeBodyBuffer();
-  buffer.copy(copy, 0, start, end);
+  return writeCopy(socket, '', buffer, start, end);
+}
+
+/** Writes a head and the whole body behind it, at once. */
+export function writeMessage(socket: Socket, head: string, body: Buffer, start: number, end: number): void {
+  if (start === end) socket.write(head, 'latin1');
+  else if (end - start <= copiedAsText) socket.write(head + body.latin1Slice(start, end), 'latin1');
+  else writeCopy(socket, head, body, start, end);
+}
+
+/** Copies into a buffer that is used again: fresh memory costs more than the copying. */
+function writeCopy(socket: Socket, head: string, body: Buffer, start: number, end: number): boolean {
+  const length = head.length + end - start;
+  const copy = takeBuffer(length);
+  const at = head.length === 0 ? 0 : copy.latin1Write(head, 0);
+  body.copy(copy, at, start, end);
   const more = socket.write(copy.subarray(0, length));
   giveBack({ buffer: copy, destination: socket, until: socket.bytesWritten });
   return more;

@@ -46,6 +46,8 @@ export interface CallerEnd {
   /** Reads no more of the body until `resume()`. */
   block(): void;
   resume(): void;
+  /** Whether a body of known length has come with its head: it can be collected at once. */
+  hasWholeBody(head: RequestHead): boolean;
   /**
    * Reads a body of known length as a whole.
    *

@@ -263,7 +263,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     this.#sending = undefined;
     this.#prepared = undefined;
     this.#sent = undefined;
-    if (this.#streamed instanceof SentBody) this.#streamed.forget();
+    if (this.#streamed instanceof SentBody) this.#streamed.forget(this.#calleeEnd);
     this.#status = head.status;
     this.#responseHopByHop = head.hopByHop;
     const fields = this.#responseFields(head);

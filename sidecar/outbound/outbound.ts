@@ -99,9 +99,9 @@ export class Outbound implements RequestHandler, Role {
       head.body === 'length' &&
       head.contentLength <= body_buffer &&
       !head.expects &&
-      callee.hosts.some((host) => host.unproven !== undefined)
+      (exchange.callerEnd.hasWholeBody(head) || callee.hosts.some((host) => host.unproven !== undefined))
     ) {
-      // The digest stands in the head: the whole body has to be here first.
+      // What is here already leaves with its head; and where a digest stands in the head, all of it has to be here first.
       exchange.collect(head, (head, body) => this.#send(exchange, head, callee, body, false));
     } else this.#stream(exchange, head, callee);
   }
@@ -149,7 +149,7 @@ export class Outbound implements RequestHandler, Role {
       if (!('permit' in way)) return way;
       if (way.sealed) {
         const { request } = this.#compose(exchange, kept, { proof: 'tls', length }, callee, host).signed;
-        const body = new SentBody(this.#given.config.limits.body_buffer);
+        const body = new SentBody(length, this.#given.config.limits.body_buffer);
         return { ...way, request, body, shareable: false };
       }
       const { signed, key } = this.#compose(exchange, kept, { proof: 'trailer', length }, callee, host);

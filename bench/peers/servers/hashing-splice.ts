@@ -17,7 +17,7 @@ import { readSettings } from './settings.ts';
 const { app } = readSettings();
 
 class Downstream implements SocketOwner {
-  bodyBuffer: Buffer = takeBodyBuffer();
+  bodyBuffer: Buffer = takeBodyBuffer(Number.POSITIVE_INFINITY);
   readonly #hash = createHash('sha256');
   readonly #socket: OwnedSocket;
   readonly #upstream: Socket;
@@ -39,7 +39,7 @@ class Downstream implements SocketOwner {
     const more = writeRange(this.#upstream, buffer, 0, length);
     if (this.#upstream.writableLength > 0 && buffer === this.bodyBuffer) {
       releaseBodyBuffer(this.#socket, buffer, this.#upstream);
-      this.bodyBuffer = takeBodyBuffer();
+      this.bodyBuffer = takeBodyBuffer(Number.POSITIVE_INFINITY);
     }
     return more;
   }

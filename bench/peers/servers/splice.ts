@@ -35,9 +35,10 @@ class End implements SocketOwner {
     const more = writeRange(target, buffer, 0, length);
     if (buffer === this.bodyBuffer && target.writableLength > 0) {
       releaseBodyBuffer(this.socket as OwnedSocket, buffer, target);
-      this.bodyBuffer = takeBodyBuffer();
+      this.bodyBuffer = takeBodyBuffer(Number.POSITIVE_INFINITY);
     }
-    if (this.bodyBuffer === undefined && length >= bodyBytes) this.bodyBuffer = takeBodyBuffer();
+    if (this.bodyBuffer === undefined && length >= bodyBytes)
+      this.bodyBuffer = takeBodyBuffer(Number.POSITIVE_INFINITY);
     return more;
   }
   onConnected(): void {

@@ -1,4 +1,4 @@
-import type { WriteProgress } from '../exchange/ends.ts';
+import type { WriteProgress } from './ends.ts';
 
 const KiB = 1024;
 
@@ -61,11 +61,25 @@ class BufferPool {
   }
 }
 
-const pools = [new BufferPool(64 * KiB, 32), new BufferPool(256 * KiB, 16), new BufferPool(1024 * KiB, 4)];
+/** The small ones hold a TLS record, or a usual body, with a head before it. */
+const pools = [
+  new BufferPool(20 * KiB, 128),
+  new BufferPool(72 * KiB, 64),
+  new BufferPool(256 * KiB, 16),
+  new BufferPool(1024 * KiB, 4),
+];
 
 /** A buffer of at least so many bytes, for one body or a piece of one. */
 export function takeBuffer(bytes: number): Buffer {
   return pools.find((pool) => bytes <= pool.bytes)?.take() ?? Buffer.allocUnsafeSlow(bytes);
+}
+
+/** The body of a request is often small: memory for it comes out of Node's own pool. */
+const smallBytes = 4 * KiB;
+
+/** Memory for at least so many bytes; `giveBack` takes it, whatever its size. */
+export function takeMemory(bytes: number): Buffer {
+  return bytes <= smallBytes ? Buffer.allocUnsafe(bytes) : takeBuffer(bytes);
 }
 
 /**
