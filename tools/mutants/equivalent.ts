@@ -33,4 +33,19 @@ export const equivalents: readonly Equivalent[] = [
     line: 'if (false ? seen.has(key) : members.some((other) => other.key === key))',
     why: 'the set only saves time where there are many members; the list holds the same keys',
   },
+  {
+    file: 'sidecar/http1/head-refusal.ts',
+    line: 'for (let at = buffer.indexOf(0x0d, start); at >= 0 && at < end - 1; at = buffer.indexOf(0x0d, at + 2)) {',
+    why: 'behind each CR that the loop passes stands an LF, which is no CR',
+  },
+  {
+    file: 'sidecar/signature/verify.ts',
+    line: 'if (signatureInput === undefined && signature === undefined || member === undefined) return missing(head);',
+    why: 'a member is only found where both fields are; the two comparisons tell the type checker',
+  },
+  {
+    file: 'sidecar/signature/structured-fields.ts',
+    line: 'else if (false) seen = new Set(members.map((other) => other.key));',
+    why: 'the set only saves time where there are many members; the list holds the same keys',
+  },
 ];

@@ -240,6 +240,42 @@ t.test('connections', async (t) => {
   t.match(framed(request('GET / HTTP/1.1', 'Upgrade: websocket')), { upgrade: false });
 });
 
+t.test('the parts of a target, as they are signed and as they are asked for', async (t) => {
+  for (const [target, path, query, originForm] of [
+    ['/', '/', '?', '/'],
+    ['/a', '/a', '?', '/a'],
+    ['/a?', '/a', '?', '/a?'],
+    ['/a?b=c?d', '/a', '?b=c?d', '/a?b=c?d'],
+    ['/?', '/', '?', '/?'],
+    ['http://a', '/', '?', '/'],
+    ['http://a?b', '/', '?b', '/?b'],
+    ['HTTP://A:80/b?c', '/b', '?c', '/b?c'],
+  ] as const)
+    t.match(
+      framed(request(`GET ${target} HTTP/1.1`)),
+      { target, path, query, originForm, authority: 'a' },
+      target,
+    );
+  t.match(framed(request('OPTIONS * HTTP/1.1')), { path: '*', query: '?', originForm: '*', authority: 'a' });
+  t.match(framed(request('GET http://b/x HTTP/1.1'), true), { authority: 'b' }, 'a proxy heeds the target');
+  t.equal(framed(request('GET http://b/x HTTP/1.1')), 'malformed-request', 'a server wants both to agree');
+});
+
+t.test('what Connection names ends at this hop', async (t) => {
+  const head = framed(request('GET / HTTP/1.1', 'Connection: X-Hop, keep-alive'));
+  if (typeof head === 'string') throw new Error(head);
+  t.strictSame([...(head.hopByHop ?? [])], ['x-hop']);
+  t.match(framed(request('GET / HTTP/1.1')), { hopByHop: undefined });
+});
+
+t.test('a length is one number of at most 15 digits', async (t) => {
+  const length = (value: string) => framed(request('POST / HTTP/1.1', `Content-Length: ${value}`));
+  for (const value of ['0', '7', '007', '999999999999999', '000000000000001'])
+    t.match(length(value), { body: 'length', contentLength: Number(value) }, value);
+  for (const value of ['', '-1', '+1', '1 1', '1,1', '0x1', '1e3', '1000000000000000', '/', ':', '1:'])
+    t.type(length(value), 'string', value);
+});
+
 t.test('responses', async (t) => {
   const response = (status: string, ...fields: string[]) => {
     const text = `HTTP/1.1 ${status}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`;
@@ -250,6 +286,7 @@ t.test('responses', async (t) => {
   t.strictSame(response('200 OK', 'Content-Length: 5'), { body: 'length', length: 5, close: false });
   t.match(response('200 OK', 'Transfer-Encoding: chunked'), { body: 'chunked' });
   t.match(response('200 OK'), { body: 'until-close' });
+  t.match(response('200 OK'), { length: 0 });
   t.match(response('204 No Content', 'Content-Length: 5'), { body: 'none' });
   t.match(response('304 Not Modified', 'Content-Length: 5'), { body: 'none' });
   t.match(response('200 OK', 'Connection: close', 'Content-Length: 0'), { close: true });

@@ -228,6 +228,29 @@ t.test('refuses a caller, a key, an audience and a time that are not right', asy
   );
 });
 
+t.test('a denial says what was found and what to do', async (t) => {
+  const detail = (change: Change) => {
+    const proof = verdict(change);
+    return proof.proven ? undefined : proof.denial.detail;
+  };
+  const unsigned = verifyRequest(plainRequest(plain), keyring, audience, now * 1000);
+  t.match(unsigned, {
+    denial: { detail: /^The call is not signed: there is no Signature-Input field\. Send it through/ },
+  });
+  t.match(
+    detail({ input: (text) => text.replace('tag="countersign"', 'tag="other"') }),
+    /^The call is not signed: no member of Signature-Input has tag="countersign"\./,
+  );
+  const unknown = detail({ kid: 'main-backend/9' });
+  t.match(
+    unknown,
+    /^The key "main-backend\/9" is not in the keyring of \S+ on \S+, which has main-backend\/\d/,
+  );
+  t.notMatch(unknown, /ai-stack/, 'only keys of that caller');
+  t.match(detail({ created: now - 301 }), /301 s.* ago|ago/);
+  t.match(detail({ created: now + 301 }), /in the future/);
+});
+
 t.test('honours expires and reports it', async (t) => {
   const message = plainRequest(plain);
   const input = `${[...'("@method" "@authority" "@path" "@query" "x-service-id" "content-digest" "content-type")'].join('')};created=${now};keyid="${kid}";nonce="${nonce}";tag="countersign";expires=${now + 5}`;
