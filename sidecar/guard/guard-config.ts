@@ -4,29 +4,24 @@ import { check, readYaml } from '../../config/load.ts';
 import { duration, localAddress } from '../../config/units.ts';
 
 const argv = z
-  .array(z.string().min(1), { error: 'a command as a list: [systemctl, start, countersign-logging.service]' })
+  .array(z.string().min(1), { error: 'a command as a list: [countersign, swap, logging]' })
   .min(1);
 
 const commands = z.strictObject({
   state: argv
-    .default(['systemctl', 'show', '--property=ActiveState', '--value', 'countersign-enforcing.service'])
-    .describe("Prints systemd's ActiveState of the enforcing service."),
+    .default(['systemctl', 'show', '--property=ActiveState', '--value', 'countersign-enforcing@*.service'])
+    .describe(
+      "Prints systemd's ActiveState of the enforcing service; a line for each version that is loaded.",
+    ),
   rollback: z
     .array(argv)
     .min(1)
-    .default([
-      ['systemctl', 'start', '--no-block', 'countersign-logging.service'],
-      ['systemctl', 'stop', '--no-block', 'countersign-enforcing.service'],
-      ['systemctl', 'enable', 'countersign-logging.service'],
-      ['systemctl', 'disable', 'countersign-enforcing.service'],
-    ])
-    .describe(
-      'Swaps back to logging, in this order. The logging service waits for the replay memory until the enforcing one lets go of it.',
-    ),
+    .default([['countersign', 'swap', 'logging']])
+    .describe('Swaps back to logging, in this order.'),
   restart: z
     .array(argv)
     .min(1)
-    .default([['systemctl', 'restart', '--no-block', 'countersign-enforcing.service']])
+    .default([['systemctl', 'try-restart', '--no-block', 'countersign-enforcing@*.service']])
     .describe('Brings the sidecar back when it is silent.'),
 });
 

@@ -104,7 +104,7 @@ export class Guard {
     const look = {
       status: reading.status,
       metrics,
-      enforcingWanted: wantedStates.has(active.stdout),
+      enforcingWanted: active.stdout.split(/\s+/).some((state) => wantedStates.has(state)),
       gate: this.#report.id,
       ungated: reading.status !== undefined && reading.status.matrix !== this.#report.matrix,
       judgement: this.#watch.judgement,

@@ -10,8 +10,8 @@ export const fewestUngatedRefusals = 10;
 /** Failures that a total refusal takes, and those of the second caller among them. */
 export const fewestInTotalRefusal = 20;
 export const fewestOfSecondCaller = 5;
-/** A total refusal is found in this time. */
-export const totalRefusalMs = 10_000;
+/** How long nothing but refusals is a total refusal. With a look every 2 s it is found within 10 s. */
+export const totalRefusalMs = 8_000;
 /** How far back calls and failures are looked at. */
 export const windowMs = 5 * 60_000;
 /** Seconds of measured skew from which a clock explains a call outside the window of 300 s. */
@@ -89,7 +89,7 @@ export interface CallerTotals {
 export interface Counted {
   /** In five minutes. */
   readonly all: ReadonlyMap<string, CallerTotals>;
-  /** In the last ten seconds. */
+  /** In the last eight seconds. */
   readonly recent: ReadonlyMap<string, CallerTotals>;
   /** In five minutes, while another matrix than the gated one was in force. */
   readonly ungated: ReadonlyMap<string, CallerTotals>;
@@ -97,7 +97,7 @@ export interface Counted {
 
 export interface Judgement {
   /**
-   * `ungated-refusals`: another matrix than the gated one refuses what the gated one allowed. `total-refusal`: for ten
+   * `ungated-refusals`: another matrix than the gated one refuses what the gated one allowed. `total-refusal`: for eight
    * seconds nothing but refusals, of several callers. `failing`: enforcing breaks calls of several callers.
    * `single-caller`: without the worst caller all is well. `too-few`: fewer than 100 calls.
    */
@@ -173,7 +173,7 @@ export function findingText({ kind, calls, failures, worst }: Judgement): string
     case 'ungated-refusals':
       return `${failures} of ${calls} calls of ${worst} were refused that were allowed and seen before: the authorization.yaml in force is not the one that was reported on`;
     case 'total-refusal':
-      return `all ${failures} calls of the last ten seconds failed, most of them of ${worst}`;
+      return `all ${failures} calls of the last eight seconds failed, most of them of ${worst}`;
     case 'failing':
       return `${found}, most of them of ${worst}`;
     case 'single-caller':

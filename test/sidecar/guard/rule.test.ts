@@ -119,7 +119,7 @@ t.test('under another matrix than the gated one, the refusals of one caller are 
   t.equal(kind(['a', 5000, 0], ['b', 100, 10]), 'ungated-refusals', 'of its own calls');
 });
 
-t.test('nothing but refusals for ten seconds, of several callers, is found at once', async (t) => {
+t.test('nothing but refusals for eight seconds, of several callers, is found at once', async (t) => {
   const kind = (...rows: [string, number, number][]) => judge(none, totals(...rows)).kind;
   t.equal(kind(['a', 0, 15], ['b', 0, 5]), 'total-refusal');
   t.equal(kind(['a', 0, 15], ['b', 1, 5]), 'too-few', 'a call was allowed');
