@@ -78,7 +78,13 @@ export function makeGate(input: GateInput): Gate {
     enforcing: [...enforcing],
     sidecars: readiness.sidecars.flatMap((sidecar) => (sidecar.to_swap ? [pinned(sidecar, states)] : [])),
     calls: readiness.pairs.map(({ caller, callee, calls, allowed }) => ({ caller, callee, calls, allowed })),
-    sealed: [],
+    sealed: readiness.hops.map(({ caller, caller_host, callee, callee_host, sealed }) => ({
+      caller,
+      caller_host,
+      callee,
+      callee_host,
+      calls: sealed,
+    })),
     seen: allowedAndSeen(states, input.matrix),
     skew: readiness.skew.map(({ caller, callee, min_seconds, max_seconds }) => ({
       caller,

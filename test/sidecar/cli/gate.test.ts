@@ -77,6 +77,15 @@ t.test('a gate file holds the evidence, and the sidecars are checked against it'
       { service: 'main-backend', outbound: { 'npu-worker': 'main-backend/3' } },
       { service: 'npu-worker', inbound: { 'main-backend': ['main-backend/3'] } },
     ],
+    sealed: [
+      {
+        caller: 'main-backend',
+        caller_host: '127.0.0.1',
+        callee: 'npu-worker',
+        callee_host: '127.0.0.2',
+        calls: 10,
+      },
+    ],
     seen: [{ caller: 'main-backend', callee: 'npu-worker', method: 'GET', path: '/api/status/*' }],
   });
   t.equal(Date.parse(gate.expires) - Date.parse(gate.created), 24 * 3_600_000);
