@@ -42,7 +42,10 @@ export async function connectRedis(access: RedisAccess): Promise<RedisConnection
   let lastFault = '';
   const retry = (times: number) =>
     times > (ready ? attempts.again : attempts.first) ? null : Math.min(100 * times, longestPauseMs);
-  const tls: ConnectionOptions | undefined = address.tls ? { ...access.tls } : undefined;
+  // Explicit, so that no NODE_TLS_REJECT_UNAUTHORIZED in the environment accepts any certificate.
+  const tls: ConnectionOptions | undefined = address.tls
+    ? { ...access.tls, rejectUnauthorized: true }
+    : undefined;
   const shared = {
     // INFO, HELLO and CLIENT SETINFO are not the rotator's to send under a narrow ACL.
     protocol: 2,
