@@ -40,6 +40,8 @@ export interface Host {
   readonly guards: readonly GuardUnit[];
   /** What `/status` says, or undefined when nothing answers. */
   readonly serving: (Choice & { readonly ready: boolean }) | undefined;
+  /** Where `/status` was asked for: `127.0.0.1:15000` or `unix:PATH`. */
+  readonly admin: string;
   /** The version that the link `/opt/countersign/current` names: the one that serves. */
   readonly current: string | undefined;
   /** The version that served before `current`. */

@@ -56,6 +56,7 @@ export async function readHost(layout: Layout): Promise<Host> {
     sidecars,
     guards: shown.flatMap((unit) => guardUnit(unit, boots, guardVersions)),
     serving,
+    admin: settings.admin,
     current,
     previous,
   };

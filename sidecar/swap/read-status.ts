@@ -1,4 +1,5 @@
 import { get } from 'node:http';
+import { type CallTotals, callTotals } from './call-totals.ts';
 import type { Host } from './host.ts';
 
 const timeoutMs = 2_000;
@@ -11,7 +12,7 @@ const mostBytes = 4 * 1024 * 1024;
  * @returns undefined when nothing answers in time, or not as a sidecar does
  */
 export async function readStatus(admin: string): Promise<Host['serving']> {
-  const text = await fetchText(admin).catch(() => undefined);
+  const text = await fetchText(admin, '/status').catch(() => undefined);
   if (text === undefined) return undefined;
   try {
     const { phase, version, ready } = JSON.parse(text) as Record<string, unknown>;
@@ -22,7 +23,18 @@ export async function readStatus(admin: string): Promise<Host['serving']> {
   }
 }
 
-function fetchText(admin: string): Promise<string> {
+/**
+ * Asks the admin listener how many calls there were, and how many of them failed.
+ *
+ * @param admin `127.0.0.1:15000` or `unix:PATH`
+ * @returns undefined when nothing answers in time
+ */
+export async function readCalls(admin: string): Promise<CallTotals | undefined> {
+  const text = await fetchText(admin, '/metrics').catch(() => undefined);
+  return text === undefined ? undefined : callTotals(text);
+}
+
+function fetchText(admin: string, path: '/status' | '/metrics'): Promise<string> {
   const unix = /^unix:(.+)$/.exec(admin)?.[1];
   const { hostname, port } =
     unix === undefined ? new URL(`http://${admin}`) : { hostname: 'localhost', port: '' };
@@ -31,7 +43,7 @@ function fetchText(admin: string): Promise<string> {
     const request = get(
       {
         ...where,
-        path: '/status',
+        path,
         agent: false,
         headers: { host: unix === undefined ? admin : 'localhost' },
         signal: AbortSignal.timeout(timeoutMs),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,6 +19,10 @@ export interface FakeHost {
   calls(): Promise<string[]>;
   /** The process that asks for the n-th change from now on is killed once it is done; 0 for none. */
   killAfter(n: number): Promise<void>;
+  /** What the sidecar that serves says at `/metrics` from now on. */
+  metrics(text: string): Promise<void>;
+  /** Resolves when they have been read once more. */
+  metricsRead(): Promise<unknown>;
   /** From now on this unit's start fails. */
   breakUnit(unit: string): Promise<void>;
 }
@@ -73,7 +78,12 @@ export async function fakeHost(t: Test, versions: readonly string[]): Promise<Fa
   await writeFile(at('systemctl'), script.replaceAll('@ROOT@', root));
   await chmod(at('systemctl'), 0o755);
 
-  const server = createServer(async (_request, response) => {
+  const server = createServer(async (request, response) => {
+    if (request.url === '/metrics') {
+      response.end(await readFile(at('metrics'), 'utf8').catch(() => ''));
+      server.emit('metrics');
+      return;
+    }
     const order = await readFile(at('order'), 'utf8').catch(() => '');
     const [, phase, version] = /^countersign-(logging|enforcing)@(.+)\.service$/m.exec(order) ?? [];
     if (phase === undefined) response.writeHead(503).end('{}');
@@ -119,6 +129,8 @@ export async function fakeHost(t: Test, versions: readonly string[]): Promise<Fa
     },
     calls: async () => (await readFile(at('calls'), 'utf8').catch(() => '')).trim().split('\n'),
     killAfter: (n) => writeFile(at('kill-at'), String(n)),
+    metrics: (text) => writeFile(at('metrics'), text),
+    metricsRead: () => once(server, 'metrics'),
     breakUnit: (unit) => writeFile(at('broken', unit), ''),
   };
 }

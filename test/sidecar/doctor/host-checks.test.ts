@@ -28,6 +28,7 @@ const status: StatusDocument = {
 };
 
 const units: Host = {
+  admin: '127.0.0.1:15000',
   installed: [
     { phase: 'logging', version: '0.2.0' },
     { phase: 'enforcing', version: '0.2.0' },

@@ -10,6 +10,7 @@ function host(installed: readonly Choice[], changes: Partial<Host> = {}): Host {
     sidecars: [],
     guards: [],
     serving: undefined,
+    admin: '127.0.0.1:15000',
     current: undefined,
     previous: undefined,
     ...changes,
