@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
+import { PlainRequest } from '../hop-client/plain-request.ts';
 import { UsageError } from '../terms/exit-codes.ts';
-import { PlainRequest } from './plain-request.ts';
 
 /** A request that somebody wrote down as it came over the wire. */
 export interface CapturedRequest {

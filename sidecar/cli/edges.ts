@@ -4,12 +4,14 @@ import { type Edge, type EdgeState, type EdgesDocument, edges } from '../fleet-v
 import { durationText, rateText, shareText, unknown } from '../fleet-view/quantities.ts';
 import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { type Column, fittedTable } from './fitted-table.ts';
+import { operatorKeyringOption } from './fleet-sources.ts';
 import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { screenWidth } from './screen-width.ts';
 import { overOption, takeSnapshots } from './take-snapshots.ts';
 
 interface EdgesOptions extends MatrixFiles {
   readonly from?: string[];
+  readonly keyring?: string;
   readonly over?: number;
   readonly json?: true;
 }
@@ -19,6 +21,7 @@ export function edgesCommand(): Command {
   return new Command('edges')
     .description('Show who calls whom and who may: how often, how well, allowed or denied, sealed or not.')
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
     .addOption(overOption())

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { type KeyLine, type KeyReport, keyReport } from '../rotation/key-report.ts';
-import { type Registry, rootsInForce, rotationPeriodDays } from '../rotation/roots.ts';
+import { type KeyLine, type KeyReport, keyReport, type Sighting } from '../rotation/key-report.ts';
+import { placeName, type Registry, rootsInForce, rotationPeriodDays } from '../rotation/roots.ts';
 import { sightSidecars } from '../rotation/sightings.ts';
 import { exit } from '../terms/exit-codes.ts';
+import { type FleetSources, operatorKeyringOption, readFleet } from './fleet-sources.ts';
 import {
   adminUrlOption,
   type RegistryOptions,
@@ -12,6 +13,11 @@ import {
   withRegistryOptions,
   withRotator,
 } from './keys-options.ts';
+
+interface KeysStatusOptions extends RegistryOptions, StatusOptions {
+  readonly keyring?: string;
+  readonly json?: boolean;
+}
 
 const dayMs = 86_400_000;
 
@@ -34,18 +40,47 @@ export function keysStatusCommand(): Command {
   )
     .addOption(adminUrlOption())
     .addOption(statusCommandOption())
+    .addOption(operatorKeyringOption())
     .option('--json', 'as JSON')
-    .action(async (options: RegistryOptions & StatusOptions & { json?: boolean }) => {
+    .action(async (options: KeysStatusOptions) => {
       const report = await withRotator(options, '.', async ({ fleet, registry }, signal) => {
         const state = await registry.read(fleet.services.keys());
-        const asked = options.from !== undefined || options.status !== undefined;
-        const sightings = asked ? await sightSidecars(statusAccess(options), fleet, signal) : [];
+        const { from, status, keyring } = options;
+        const asked = from !== undefined || status !== undefined || keyring !== undefined;
+        const near =
+          from === undefined && status === undefined
+            ? []
+            : await sightSidecars(statusAccess(options), fleet, signal);
+        const far = keyring === undefined ? [] : await sightOverHop({ keyring, fleet: options.fleet });
+        const sightings = mergeSightings(near, far);
         const { silent, ...rest } = keyReport(fleet, state, sightings, Date.now());
         return { ...rest, silent: asked ? silent : [] };
       });
       process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : asText(report));
       if (toDo(report).length > 0) process.exitCode = exit.no;
     });
+}
+
+/** What the sidecars say of their keys to an operator. */
+async function sightOverHop(sources: FleetSources): Promise<Sighting[]> {
+  const states = await readFleet(sources, ['status', 'metrics']);
+  return states.flatMap(({ status, metrics }) =>
+    status === undefined
+      ? []
+      : [
+          {
+            service: status.service,
+            host: status.host,
+            keys: status.keys,
+            uses: new Map(metrics?.keyUses.map(({ kid, count }) => [kid, count])),
+          },
+        ],
+  );
+}
+
+/** Each sidecar once. */
+function mergeSightings(near: readonly Sighting[], far: readonly Sighting[]): Sighting[] {
+  return [...new Map([...far, ...near].map((each) => [placeName(each), each])).values()];
 }
 
 function toDo(report: KeyReport): string[] {

@@ -3,8 +3,16 @@ import { fromOption } from '../fleet-reader/from.ts';
 import { type ChangedCall, type Comparison, compareMatrices } from '../matrix-tools/compare.ts';
 import { openMatrix } from '../matrix-tools/open-matrix.ts';
 import { exit } from '../terms/exit-codes.ts';
+import { operatorKeyringOption } from './fleet-sources.ts';
 import { fleetOption } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
+
+interface DiffOptions {
+  readonly from?: string[];
+  readonly keyring?: string;
+  readonly fleet?: string;
+  readonly json?: true;
+}
 
 /** `countersign matrix diff`: what a changed matrix would do to the calls that were seen. */
 export function matrixDiffCommand(): Command {
@@ -15,22 +23,21 @@ export function matrixDiffCommand(): Command {
     .argument('<old>', 'the matrix as it is')
     .argument('<new>', 'the matrix as it would be')
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(fleetOption())
     .option('--json', 'print JSON')
-    .action(
-      async (oldFile: string, newFile: string, options: { from?: string[]; fleet?: string; json?: true }) => {
-        const files = options.fleet === undefined ? {} : { fleet: options.fleet };
-        const before = await openMatrix({ authorization: oldFile, ...files });
-        const after = await openMatrix({ authorization: newFile, ...files });
-        const comparison = compareMatrices(
-          before.matrix,
-          after.matrix,
-          await readObservedCalls(options.from),
-        );
-        process.stdout.write(options.json ? `${JSON.stringify(comparison, null, 2)}\n` : asText(comparison));
-        process.exitCode = comparison.denied.length > 0 ? exit.no : exit.ok;
-      },
-    );
+    .action(async (oldFile: string, newFile: string, options: DiffOptions) => {
+      const files = options.fleet === undefined ? {} : { fleet: options.fleet };
+      const before = await openMatrix({ authorization: oldFile, ...files });
+      const after = await openMatrix({ authorization: newFile, ...files });
+      const comparison = compareMatrices(
+        before.matrix,
+        after.matrix,
+        await readObservedCalls({ ...options, authorization: newFile }),
+      );
+      process.stdout.write(options.json ? `${JSON.stringify(comparison, null, 2)}\n` : asText(comparison));
+      process.exitCode = comparison.denied.length > 0 ? exit.no : exit.ok;
+    });
 }
 
 function asText({ allowed, denied, replayed, added, removed }: Comparison): string {

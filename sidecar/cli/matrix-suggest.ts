@@ -8,11 +8,13 @@ import { proposalsYaml, withProposals } from '../matrix-tools/edit.ts';
 import { type MatrixFiles, type OpenedMatrix, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { type Suggestion, suggest, type Withheld } from '../matrix-tools/suggest.ts';
 import { AnsweredNo } from '../terms/exit-codes.ts';
+import { operatorKeyringOption } from './fleet-sources.ts';
 import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { readObservedCalls } from './observed-calls.ts';
 
 interface Options extends MatrixFiles {
   readonly from?: string[];
+  readonly keyring?: string;
   readonly apply?: true;
   readonly json?: true;
 }
@@ -22,6 +24,7 @@ export function matrixSuggestCommand(): Command {
   return new Command('suggest')
     .description('Propose rules for calls of proven callers that were, or would have been, denied.')
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
     .option('--apply', 'write the rules into the matrix, keeping comments and order')
@@ -33,7 +36,7 @@ export function matrixSuggestCommand(): Command {
     )
     .action(async (options: Options) => {
       const opened = await openMatrix(options);
-      const suggestion = suggest(await readObservedCalls(options.from), opened.matrix, opened.fleet);
+      const suggestion = suggest(await readObservedCalls(options), opened.matrix, opened.fleet);
       if (options.json) process.stdout.write(`${JSON.stringify(suggestion, null, 2)}\n`);
       else process.stdout.write(asYaml(suggestion, opened.file, options.apply === true));
       if (options.apply && suggestion.proposals.length > 0) await apply(opened, suggestion);

@@ -1,6 +1,6 @@
-import { readFrom } from '../fleet-reader/from.ts';
 import { callsOf } from '../matrix-tools/calls-of.ts';
 import type { ObservedCall } from '../policy/observed-call.ts';
+import { type FleetSources, readFleet } from './fleet-sources.ts';
 
 /**
  * The calls that came in to the sidecars read, by their observations, or by their denials where there are none (a
@@ -8,6 +8,6 @@ import type { ObservedCall } from '../policy/observed-call.ts';
  *
  * @throws {import('../fleet-reader/from.ts').FromError}
  */
-export async function readObservedCalls(from: readonly string[] | undefined): Promise<ObservedCall[]> {
-  return (await readFrom(from, ['observed'])).flatMap(callsOf);
+export async function readObservedCalls(sources: FleetSources): Promise<ObservedCall[]> {
+  return (await readFleet(sources, ['observed'])).flatMap(callsOf);
 }

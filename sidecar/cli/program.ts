@@ -16,6 +16,8 @@ import { reportCommand } from './report.ts';
 import { routesCommand } from './routes.ts';
 import { signCommand } from './sign.ts';
 import { swapCommand } from './swap.ts';
+import { tapCommand } from './tap.ts';
+import { topCommand } from './top.ts';
 import { verifyCommand } from './verify.ts';
 import { versionCommand } from './version.ts';
 import { whyCommand } from './why.ts';
@@ -45,6 +47,8 @@ export function program(): Command {
     routesCommand,
     signCommand,
     swapCommand,
+    tapCommand,
+    topCommand,
     verifyCommand,
     versionCommand,
     whyCommand,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
 import type { Fleet } from '../config/fleet.ts';
-import { fromOption, readFrom } from '../fleet-reader/from.ts';
+import { fromOption } from '../fleet-reader/from.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
 import { openMatrix } from '../matrix-tools/open-matrix.ts';
 import { assess } from '../readiness/assess.ts';
@@ -14,6 +14,7 @@ import { loadIntended } from '../readiness/intended.ts';
 import { gateProblems } from '../readiness/verify-gate.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { probeAppPorts } from './app-ports.ts';
+import { operatorKeyringOption, readFleet } from './fleet-sources.ts';
 import { defaultGateKey, openGateKey, readGateKey } from './gate-key.ts';
 import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { reportText } from './report-text.ts';
@@ -21,6 +22,7 @@ import { printable } from './table.ts';
 
 interface ReportOptions {
   readonly from?: string[];
+  readonly keyring?: string;
   readonly authorization: string;
   readonly fleet?: string;
   readonly only?: string[];
@@ -39,6 +41,7 @@ export function reportCommand(): Command {
       'Say from what was recorded whether the fleet is ready to enforce. Exits with 0 only when it is.',
     )
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
     .option('--only <host...>', 'hosts that are to be swapped; the others may enforce already (default: all)')
@@ -73,7 +76,7 @@ async function report(options: ReportOptions): Promise<void> {
   const intended = options.intended === undefined ? [] : await loadIntended(options.intended);
   // Before the sidecars are asked: a gate file without this could not be made.
   const enforcing = options.gate === undefined ? [] : await enforcingHashes(options.enforcingBinary);
-  const states = await readFrom(options.from);
+  const states = await readFleet(options, ['status', 'observed', 'denials']);
   const readiness = assess({
     states,
     fleet,
@@ -112,7 +115,7 @@ async function verifyGate(file: string, options: ReportOptions): Promise<void> {
     text,
     key: await readGateKey(options.gateKey),
     enforcing: await enforcingHashes(options.enforcingBinary),
-    states: await readFrom(options.from, ['status']),
+    states: await readFleet(options, ['status']),
     nowMs: Date.now(),
   });
   if (options.json)

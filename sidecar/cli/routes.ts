@@ -5,12 +5,14 @@ import { type RouteRow, type RoutesDocument, routes } from '../fleet-view/routes
 import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
 import { UsageError } from '../terms/exit-codes.ts';
 import { type Column, fittedTable } from './fitted-table.ts';
+import { operatorKeyringOption } from './fleet-sources.ts';
 import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { screenWidth } from './screen-width.ts';
 import { overOption, takeSnapshots } from './take-snapshots.ts';
 
 interface RoutesOptions extends MatrixFiles {
   readonly from?: string[];
+  readonly keyring?: string;
   readonly over?: number;
   readonly unused?: true;
   readonly json?: true;
@@ -24,6 +26,7 @@ export function routesCommand(): Command {
     )
     .argument('[service]', 'only calls from and to this service')
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
     .addOption(overOption())

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { Command } from 'commander';
+import { PlainRequest } from '../hop-client/plain-request.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { KeySource } from '../reload/key-source.ts';
 import { contentDigest } from '../signature/content-digest.ts';
@@ -10,7 +11,6 @@ import type { PairKey } from '../signature/hmac.ts';
 import { signRequest } from '../signature/sign.ts';
 import { headLabel } from '../signature/tags.ts';
 import { UsageError } from '../terms/exit-codes.ts';
-import { PlainRequest } from './plain-request.ts';
 
 interface SignOptions {
   keyring: string;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidArgumentError, Option } from 'commander';
-import { type DocumentName, readFrom } from '../fleet-reader/from.ts';
+import type { DocumentName } from '../fleet-reader/from.ts';
 import type { FleetSnapshot } from '../fleet-view/snapshot.ts';
+import { type FleetSources, readFleet } from './fleet-sources.ts';
 
 const longestSeconds = 3600;
 
@@ -25,12 +26,12 @@ export interface Snapshots {
 
 /** Reads the fleet, twice when told to watch it. */
 export async function takeSnapshots(
-  options: { readonly from?: readonly string[]; readonly over?: number },
+  options: FleetSources & { readonly over?: number },
   wanted: readonly DocumentName[],
 ): Promise<Snapshots> {
   const read = async (): Promise<FleetSnapshot> => ({
     takenAtMs: Date.now(),
-    hosts: await readFrom(options.from, wanted),
+    hosts: await readFleet(options, wanted),
   });
   if (options.over === undefined) return { previous: undefined, current: await read() };
   const previous = await read();

@@ -1,9 +1,18 @@
 import { Command } from 'commander';
-import { fromOption, readFrom } from '../fleet-reader/from.ts';
+import { fromOption } from '../fleet-reader/from.ts';
 import { type CallTrace, traceCall } from '../readiness/both-sides.ts';
 import { explain } from '../telemetry/explain.ts';
 import { AnsweredNo, UsageError } from '../terms/exit-codes.ts';
+import { operatorKeyringOption, readFleet } from './fleet-sources.ts';
 import { printable, table } from './table.ts';
+
+interface WhyOptions {
+  readonly last?: true;
+  readonly from?: string[];
+  readonly keyring?: string;
+  readonly fleet?: string;
+  readonly json?: true;
+}
 
 /** `countersign why`: one denial, explained from both sides. */
 export function whyCommand(): Command {
@@ -14,13 +23,16 @@ export function whyCommand(): Command {
     .argument('[request-id]', 'X-Request-ID of the answer, or request_id of the problem')
     .option('--last', 'the newest denial')
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
+    .option('--fleet <file>', 'with --keyring: fleet.yaml')
     .option('--json', 'print JSON')
-    .action(async (id: string | undefined, options: { last?: true; from?: string[]; json?: true }) => {
+    .action(async (id: string | undefined, options: WhyOptions) => {
       if ((id === undefined) === (options.last === undefined))
         throw new UsageError('expected a request id or --last, and not both');
-      const states = await readFrom(options.from, ['denials']);
+      const states = await readFleet(options, ['denials']);
       const trace = traceCall(states, id);
-      if (trace === undefined) throw new AnsweredNo(unknownCall(id, states.length));
+      if (trace === undefined)
+        throw new AnsweredNo(unknownCall(id, states.filter(({ denials }) => denials !== undefined).length));
       process.stdout.write(options.json ? `${JSON.stringify(trace, null, 2)}\n` : whyText(trace));
     });
 }

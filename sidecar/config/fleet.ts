@@ -113,3 +113,11 @@ export async function loadFleet(file: string): Promise<Fleet> {
     hash: createHash('sha256').update(source.text).digest('hex'),
   };
 }
+
+/**
+ * Whether a service is an operator that only calls: its hosts need no sidecar, because the commands that read the fleet take
+ * its keyring themselves.
+ */
+export function isKeyringOnly({ services, operators }: Fleet, name: string): boolean {
+  return services.get(name)?.inbound === undefined && operators.includes(name);
+}

@@ -62,7 +62,7 @@ async function readSource(
     return { states: await readFrom([from]) };
   } catch (error) {
     if (!(error instanceof FromError)) throw error;
-    return { from, why: /found (.*?), expected/.exec(error.message)?.[1] ?? error.message };
+    return { from, why: error.found };
   }
 }
 

@@ -1,5 +1,6 @@
-import { request as requestHttp } from 'node:http';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { readText } from './read-text.ts';
 
 const longestBytes = 64 * 1024 * 1024;
 
@@ -21,28 +22,36 @@ export function isAdminAddress(text: string): boolean {
  * @param path such as `/status`
  * @throws an error of node:http with a `code`, an AbortError, or a RangeError for more than 64 MiB
  */
-export function adminPage(base: string, path: string, signal: AbortSignal): Promise<AdminPage> {
+export async function adminPage(base: string, path: string, signal: AbortSignal): Promise<AdminPage> {
+  const response = await adminAnswer(base, path, signal);
+  return { status: response.statusCode ?? 0, text: await readText(response, longestBytes) };
+}
+
+/**
+ * As `adminPage`, without the body: the head of the answer.
+ *
+ * @param fields of the request, beside Host
+ */
+export function adminAnswer(
+  base: string,
+  path: string,
+  signal: AbortSignal,
+  fields: Readonly<Record<string, string>> = {},
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const options = { signal, agent: false } as const;
+    const options = { signal, agent: false, headers: fields } as const;
     const onUnix = base.startsWith('unix:');
     const send = /^https:/i.test(base) ? requestHttps : requestHttp;
     const request = onUnix
-      ? requestHttp({ ...options, socketPath: base.slice(5), path, headers: { host: 'localhost' } })
+      ? requestHttp({
+          ...options,
+          socketPath: base.slice(5),
+          path,
+          headers: { ...fields, host: 'localhost' },
+        })
       : send(new URL(`${base.replace(/\/$/, '')}${path}`), options);
     request.once('error', reject);
-    request.once('response', (response) => {
-      const pieces: Buffer[] = [];
-      let length = 0;
-      response.on('error', reject);
-      response.on('data', (piece: Buffer) => {
-        pieces.push(piece);
-        length += piece.length;
-        if (length > longestBytes) response.destroy(new RangeError('more than 64 MiB'));
-      });
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') }),
-      );
-    });
+    request.once('response', resolve);
     request.end();
   });
 }

@@ -25,6 +25,8 @@ export type DocumentName = (typeof names)[number] | 'metrics';
 
 /** A source that cannot be read: what was found, what was expected, what to do. */
 export class FromError extends AnsweredNo {
+  readonly found: string;
+
   constructor(from: string, found: string, options?: ErrorOptions) {
     super(
       `--from ${from}: found ${found}, expected the address of an admin listener (${localAdmin}, unix:PATH), a file with what it ` +
@@ -32,6 +34,7 @@ export class FromError extends AnsweredNo {
       options,
     );
     this.name = 'FromError';
+    this.found = found;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Fleet } from '../config/fleet.ts';
+import { type Fleet, isKeyringOnly } from '../config/fleet.ts';
 import type { Matrix } from '../policy/matrix.ts';
 import type { HostState, StatusDocument } from '../telemetry/documents.ts';
 import { loggedTime, requiredLoggingMs, staleness } from './evidence.ts';
@@ -41,8 +41,11 @@ export function sidecarStates(
   const blockers: string[] = [];
   const sidecars: SidecarState[] = [];
   for (const state of states) {
-    const { from, status, observed } = state;
-    if (status === undefined || observed === undefined) {
+    const { from, status, observed, problem } = state;
+    if (problem !== undefined) {
+      blockers.push(`${from} could not be read: ${problem}`);
+      if (status === undefined) continue;
+    } else if (status === undefined || observed === undefined) {
       const missing = [status === undefined ? 'status' : '', observed === undefined ? 'observed' : ''];
       blockers.push(`${from}: found no ${missing.filter(Boolean).join(' and no ')}; the report needs both`);
       if (status === undefined) continue;
@@ -52,11 +55,18 @@ export function sidecarStates(
     blockers.push(...inTheWay(sidecar, state, expected));
   }
   for (const { name, hosts } of expected.fleet.services.values()) {
+    if (isKeyringOnly(expected.fleet, name)) continue;
     for (const host of hosts)
-      if (!sidecars.some((each) => each.service === name && each.host === host))
+      if (!states.some((state) => isOf(state, name, host)))
         blockers.push(`no sidecar of ${name} on ${host} was read; name it with --from`);
   }
   return { sidecars, blockers };
+}
+
+/** Whether a state is that of one sidecar, or tells why there is none. */
+function isOf({ status, target }: HostState, service: string, host: string): boolean {
+  const whose = status ?? target;
+  return whose?.service === service && whose.host === host;
 }
 
 function describe(

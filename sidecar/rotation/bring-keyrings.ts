@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { eachAtOnce } from './each-at-once.ts';
+import { eachAtOnce } from '../terms/each-at-once.ts';
 import type { Issued, OutFolder } from './out-folder.ts';
 import { runShellCommand } from './shell-command.ts';
 import { type StatusAccess, StatusReader } from './status-reader.ts';
@@ -53,7 +53,9 @@ export async function bringKeyrings(
     },
     lanes[haste],
   );
-  const delivered = behind.filter((place) => !undelivered.has(place));
+  const delivered = behind.filter(
+    (place) => !undelivered.has(place) && wanted.get(place)?.hasSidecar === true,
+  );
   const { waitingFor, heard } = await untilLoaded(access, reader, wanted, delivered, signal);
   return [
     ...[...undelivered].map(([place, why]) => ({ place, why })),

@@ -1,6 +1,6 @@
 import { KeySourceError } from '../keyring/errors.ts';
 import { parseKeyringFile } from '../keyring/keyring-file.ts';
-import { eachAtOnce } from './each-at-once.ts';
+import { eachAtOnce } from '../terms/each-at-once.ts';
 import { placeName, placesOf } from './roots.ts';
 import type { Rotator } from './rotator.ts';
 import { runShellCommand } from './shell-command.ts';

@@ -1,4 +1,4 @@
-import type { Fleet } from '../config/fleet.ts';
+import { type Fleet, isKeyringOnly } from '../config/fleet.ts';
 import type { LoadedKeys } from '../keyring/loaded-keys.ts';
 import { splitKeyId } from '../terms/kid.ts';
 import { kidsOf } from './generations-in-use.ts';
@@ -102,6 +102,7 @@ export function keyReport(
       roots.revoked && !rootsInForce(roots).current ? [{ service, at: roots.revoked.at }] : [],
     ),
     silent: keyedPlaces(fleet, registry)
+      .filter(({ service }) => !isKeyringOnly(fleet, service))
       .map(placeName)
       .filter((place) => !heard.has(place)),
   };

@@ -11,6 +11,8 @@ import { type Place, placeName } from './roots.ts';
 export interface Issued extends Place {
   /** The random name of this very file. */
   readonly issue: string;
+  /** Whether a sidecar says that it has loaded it; the commands of an operator that only calls read theirs anew each time. */
+  readonly hasSidecar: boolean;
 }
 
 /** Found in the text, for to parse a large fleet's keyrings takes minutes. */
@@ -47,7 +49,7 @@ export class OutFolder {
     for (const place of renderer.places) {
       const name = placeName(place);
       const issue = await this.#writeOne(name, renderer.keyringOf(place), again.has(name));
-      issued.set(name, { ...place, issue });
+      issued.set(name, { ...place, issue, hasSidecar: renderer.hasSidecar(place) });
     }
     return issued;
   }

@@ -1,4 +1,4 @@
-import type { Fleet } from '../config/fleet.ts';
+import { type Fleet, isKeyringOnly } from '../config/fleet.ts';
 import { PairKeys } from '../keyring/derive.ts';
 import type { KeyringFile } from '../keyring/keyring-file.ts';
 import type { CarriedKeys } from './carried-keys.ts';
@@ -52,6 +52,11 @@ export class KeyringRenderer {
       const roots = callerRoots(name, registry, nowMs, carried);
       if (roots !== undefined) this.#callers.set(name, roots);
     }
+  }
+
+  /** Whether a sidecar reads the keyring of a place: operators that only call have none. */
+  hasSidecar({ service }: Place): boolean {
+    return !isKeyringOnly(this.#fleet, service);
   }
 
   /** The keyring of one sidecar, without an `issue`. */

@@ -121,7 +121,9 @@ async function probe(
     heard.add(placeName(status));
     found.push(...misfits(status, renderer.keyringOf(status)));
   });
-  const silent = [...wanted.keys()].filter((place) => !heard.has(place));
+  const silent = [...wanted].flatMap(([place, { hasSidecar }]) =>
+    hasSidecar && !heard.has(place) ? [place] : [],
+  );
   if (silent.length > 0)
     throw stopped(
       phase,

@@ -1,5 +1,5 @@
 import type { Fleet } from '../config/fleet.ts';
-import { eachAtOnce } from './each-at-once.ts';
+import { eachAtOnce } from '../terms/each-at-once.ts';
 import type { Sighting } from './key-report.ts';
 import { placeName, placesOf } from './roots.ts';
 import { fetchText, type StatusAccess, StatusReader } from './status-reader.ts';

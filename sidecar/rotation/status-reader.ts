@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { adminPage } from '../fleet-reader/admin-page.ts';
 import { type LoadedKeys, loadedKeysSchema } from '../keyring/loaded-keys.ts';
-import { eachAtOnce } from './each-at-once.ts';
+import { eachAtOnce } from '../terms/each-at-once.ts';
 import { type Place, placeName } from './roots.ts';
 import { runShellCommand } from './shell-command.ts';
 

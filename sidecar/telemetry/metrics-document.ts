@@ -50,6 +50,8 @@ export interface MetricsDocument {
     readonly result: string;
     readonly count: number;
   }[];
+  /** Proven inbound calls and signed outbound calls. */
+  readonly keyUses: readonly { readonly kid: string; readonly count: number }[];
   /** Inbound calls under way; undefined for a sidecar that does not tell. */
   readonly inFlight: number | undefined;
 }
@@ -71,6 +73,7 @@ const wanted = new Set([
   'countersign_clock_skew_seconds_sum',
   'countersign_clock_skew_seconds_count',
   'countersign_key_age_seconds',
+  'countersign_key_uses_total',
   'countersign_handshakes_total',
   'countersign_in_flight',
 ]);
@@ -111,6 +114,7 @@ export function readMetrics(text: string): MetricsDocument {
       result: labels.result ?? '',
       count: value,
     })),
+    keyUses: lines('key_uses_total').map(({ labels, value }) => ({ kid: labels.kid ?? '', count: value })),
     inFlight: inFlight.length === 0 ? undefined : inFlight.reduce((sum, { value }) => sum + value, 0),
   };
 }

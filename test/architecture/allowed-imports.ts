@@ -70,10 +70,29 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     folders: ['config', 'sidecar/terms', 'sidecar/policy'],
     packages: ['@huggingface/jinja', 'yaml'],
   },
-  'sidecar/fleet-reader': { folders: ['sidecar/terms', 'sidecar/telemetry'] },
   'sidecar/fleet-view': {
     folders: ['sidecar/terms', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'],
     packages: [],
+  },
+  'sidecar/hop-client': {
+    folders: [
+      'sidecar/terms',
+      'sidecar/signature',
+      'sidecar/policy',
+      'sidecar/keyring',
+      'sidecar/connections',
+    ],
+    packages: ['node:crypto', 'node:http', 'node:tls'],
+  },
+  'sidecar/fleet-reader': {
+    folders: [
+      'sidecar/terms',
+      'sidecar/config',
+      'sidecar/keyring',
+      'sidecar/telemetry',
+      'sidecar/fleet-view',
+      'sidecar/hop-client',
+    ],
   },
   'sidecar/rotation': {
     folders: [
@@ -87,10 +106,6 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'sidecar/readiness': {
     folders: ['config', 'sidecar/terms', 'sidecar/config', 'sidecar/policy', 'sidecar/telemetry'],
-  },
-  'sidecar/hop-client': {
-    folders: ['sidecar/keyring', 'sidecar/connections'],
-    packages: ['node:http', 'node:tls'],
   },
   'sidecar/guard': {
     folders: [

@@ -128,13 +128,13 @@ ${options.further ?? ''}
 /**
  * Writes fleet.yaml, authorization.yaml and the keyrings of a fleet on loopback into a folder: one folder a service.
  *
- * @param services by name: its host, inbound port and app port
+ * @param services by name: its host, inbound port and app port; one without ports only calls
  * @param further lines of fleet.yaml
  */
 export async function writeFleet(
   folder: string,
   services: Readonly<
-    Record<string, { readonly host?: string; readonly inbound: number; readonly app: number }>
+    Record<string, { readonly host?: string; readonly inbound?: number; readonly app?: number }>
   >,
   authorization: string,
   further = '',
@@ -146,7 +146,7 @@ export async function writeFleet(
   const fleet = fleetOf(hosts);
   const lines = Object.entries(services).map(
     ([name, { host, inbound, app }]) =>
-      `  ${name}: { hosts: [${host ?? '127.0.0.1'}], inbound: ${inbound}, app: ${app} }`,
+      `  ${name}: { hosts: [${host ?? '127.0.0.1'}]${inbound === undefined ? '' : `, inbound: ${inbound}, app: ${app}`} }`,
   );
   await writeFile(join(folder, 'fleet.yaml'), `services:\n${lines.join('\n')}\n${further}`);
   await writeFile(join(folder, 'authorization.yaml'), authorization);

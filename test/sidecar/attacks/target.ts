@@ -40,6 +40,7 @@ export interface Target {
  * @param further lines of sidecar.yaml
  * @param appPort where the app listens, when it is not the recording one
  * @param fleet further lines of fleet.yaml
+ * @param callers further services, which only call
  */
 export async function startTarget(
   t: Test,
@@ -47,6 +48,7 @@ export async function startTarget(
   further = '',
   appPort?: number,
   fleet = '',
+  callers: readonly string[] = [],
 ): Promise<Target> {
   const folder = await tempFolder(t);
   const app = await RecordingApp.start(t);
@@ -63,6 +65,7 @@ export async function startTarget(
       'npu-worker': { inbound, app: appPort ?? app.port },
       'main-backend': { inbound: other, app: 2 },
       'ai-stack': { host: '127.0.0.2', inbound: third, app: 1 },
+      ...Object.fromEntries(callers.map((name) => [name, { host: '127.0.0.3' }])),
     },
     authorization,
     fleet,

@@ -1,7 +1,7 @@
 import type { SignableRequest } from '../signature/message.ts';
 import { fieldNames } from '../terms/field-names.ts';
 
-/** A request as a plain object, for the command line. */
+/** A request as a plain object, for what is no data path. */
 export class PlainRequest implements SignableRequest {
   readonly scheme = 'http';
   readonly method: string;
