@@ -2,8 +2,9 @@ import { createServer, type TLSSocket } from 'node:tls';
 import type { Fleet, FleetService } from '../../sidecar/config/fleet.ts';
 import { deriveTlsPsk } from '../../sidecar/keyring/derive.ts';
 import type { Keyring } from '../../sidecar/keyring/keyring.ts';
-import { type KeyringFile, toKeyring } from '../../sidecar/keyring/keyring-file.ts';
-import { keyringsOf } from './keyrings.ts';
+import { toKeyring } from '../../sidecar/keyring/keyring-file.ts';
+import { KeyringRenderer } from '../../sidecar/rotation/render.ts';
+import type { ServiceRoots } from '../../sidecar/rotation/roots.ts';
 
 /** Many sidecars on addresses of loopback, played by one TLS server that takes the pair key of whichever was dialled. */
 export interface SimulatedSidecars {
@@ -78,7 +79,13 @@ export async function simulatedSidecars(
     operators: [operator],
     hash: '0'.repeat(64),
   };
-  const file = keyringsOf(fleet).get(`${operator}@127.0.0.9`) as KeyringFile;
+  const roots = [...fleet.services.keys()].map((name, n): [string, ServiceRoots] => [
+    name,
+    { current: { kid: `${name}/1`, key: Buffer.alloc(32, n), createdAt: '2026-11-01T00:00:00.000Z' } },
+  ]);
+  // Not everyone's keyrings: that would be 360,000 keys.
+  const renderer = new KeyringRenderer(fleet, { services: new Map(roots) }, Date.now());
+  const file = renderer.keyringOf({ service: operator, host: '127.0.0.9' });
   for (const { name, host } of services)
     key.set(host, deriveTlsPsk(Buffer.from(file.outbound[name]?.keys[host] as string, 'base64')));
   return { fleet, keyring: toKeyring(file), seen };
