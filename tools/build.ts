@@ -31,6 +31,8 @@ export interface Target {
   readonly folder: string;
   /** `bin/node` of one of the packages `node-linux-*`. */
   readonly node: string;
+  /** What the programs call themselves; that of package.json when left out. */
+  readonly version?: string;
 }
 
 const here: Target = { folder: dist, node: process.execPath };
@@ -54,7 +56,8 @@ export async function build(
   const folder = resolve(target.folder);
   await mkdir(join(folder, 'bundles'), { recursive: true });
   const node = await strippedNode(target.node, cache);
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const project = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const version = target.version ?? project.version;
   try {
     return await Promise.all(wanted.map((program) => buildProgram(program, { version, folder, node })));
   } finally {

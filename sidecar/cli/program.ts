@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../../config/load.ts';
-import pkg from '../../package.json' with { type: 'json' };
+import { thisBuild } from '../../config/program.ts';
 import { DeliveryError, KeySourceError, RegistryError } from '../keyring/errors.ts';
 import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { callCommand } from './call.ts';
@@ -26,7 +26,7 @@ import { whyCommand } from './why.ts';
 export function program(): Command {
   const countersign = new Command('countersign')
     .description('Authentication for the calls between services on a small fleet of VMs.')
-    .version(pkg.version)
+    .version(thisBuild().version)
     .showHelpAfterError('(countersign --help, or countersign COMMAND --help, says more)')
     .addHelpText(
       'after',

@@ -1,12 +1,16 @@
 #!/bin/bash
 # install.sh [EXECUTABLES]: installs the sidecar of this folder's service on this host and starts the logging phase.
 #
-# EXECUTABLES is the folder with countersign, countersign-logging and countersign-enforcing; this folder when left out.
+# EXECUTABLES is the folder with countersign, countersign-logging and countersign-enforcing; when left out this folder or, where the
+# package countersign-sidecar is installed, that of the package.
 # Checks everything before it changes anything, and says all that is wrong. Safe to repeat: it replaces what differs, and
 # a host that is served already keeps its phase.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-executables=$(readlink -f "${1:-$here}")
+packaged=/usr/lib/countersign
+folder=$here
+[ -e "$here/countersign" ] || [ ! -e "$packaged/countersign-logging" ] || folder=$packaged
+executables=$(readlink -f "${1:-$folder}")
 cd "$here"
 . ./host.env
 
@@ -78,8 +82,11 @@ place() {
 }
 
 getent group countersign >/dev/null || groupadd --system countersign
+getent group countersign-guard >/dev/null || groupadd --system countersign-guard
 getent passwd countersign >/dev/null ||
   useradd --system --gid countersign --home-dir /nonexistent --no-create-home --shell /bin/sh --comment "Countersign sidecar" countersign
+getent passwd countersign-guard >/dev/null ||
+  useradd --system --gid countersign-guard --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin --comment "Countersign guard" countersign-guard
 
 install -d -m 0755 /opt/countersign "/opt/countersign/$version" /usr/local/lib/countersign
 install -d -m 1770 -o root -g countersign /etc/countersign
@@ -89,8 +96,18 @@ for name in countersign countersign-logging countersign-enforcing; do
 done
 programs_changed=$changed
 [ -e /opt/countersign/current ] || ln -s "$version" /opt/countersign/current
-ln -sfn "/opt/countersign/$version/countersign" /usr/local/bin/countersign
-place 0755 root:root alarm /usr/local/lib/countersign/alarm
+program=/usr/bin/countersign
+if [ "$executables" != "$packaged" ]; then
+  program=/usr/local/bin/countersign
+  ln -sfn "/opt/countersign/$version/countersign" "$program"
+  place 0755 root:root alarm /usr/local/lib/countersign/alarm
+fi
+
+# The guard watches once gate.json of countersign report --gate lies beside this.
+install -d -m 0750 -o root -g countersign-guard /etc/countersign-guard
+sed "s/@VERSION@/$version/g" guard.yaml >guard.versioned
+place 0640 root:countersign-guard guard.versioned "/etc/countersign-guard/$version.yaml"
+rm -f guard.versioned
 
 # Running sidecars take these three by themselves.
 place 0600 countersign:countersign keyring.json /etc/countersign/keyring.json
@@ -102,14 +119,19 @@ done
 changed=$programs_changed
 place 0640 root:countersign sidecar.yaml "/etc/countersign/$version/sidecar.yaml"
 for unit in units/*; do
-  place 0644 root:root "$unit" "/etc/systemd/system/${unit#units/}"
+  name=${unit#units/}
+  # The package has the others itself, and brings new ones with a new version. Sockets are of this host.
+  if [ "$executables" = "$packaged" ] && { [[ $name != *.socket ]] || cmp -s <(grep -v '^#' "$unit") <(grep -v '^#' "/usr/lib/systemd/system/$name"); }; then
+    continue
+  fi
+  place 0644 root:root "$unit" "/etc/systemd/system/$name"
 done
 systemctl daemon-reload
-systemctl enable --quiet --now countersign-way-back.timer
+systemctl enable --quiet --now countersign-way-back.timer countersign-guard-rollback.path countersign-guard-restart.path
 
 serving=$(systemctl list-units --plain --no-legend --state=active 'countersign-logging@*' 'countersign-enforcing@*' | awk '{ print $1 }')
 if [ -z "$serving" ]; then
-  /usr/local/bin/countersign swap logging
+  "$program" swap logging
 elif [ "$changed" = 1 ]; then
   systemctl try-restart $serving
 fi

@@ -15,7 +15,8 @@ export interface SidecarPorts {
   readonly admin: number;
 }
 
-const firstInbound = 15_006;
+/** Where the first sidecar of a machine is called. */
+export const firstInbound = 15_006;
 /** Between a service and the next one on the same machine. */
 const step = 100;
 const mostServicesOfAMachine = 400;

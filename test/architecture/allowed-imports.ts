@@ -237,6 +237,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     ],
   },
   tools: { folders: ['core/config', 'sidecar/config', 'sidecar/replay', 'sidecar/guard', 'sidecar/cli'] },
+  'tools/release': { folders: ['tools', 'sidecar/cli', 'sidecar/new-fleet'] },
   'sidecar/local': {
     folders: ['config', 'tools', 'sidecar/files', 'sidecar/config', 'sidecar/telemetry'],
   },

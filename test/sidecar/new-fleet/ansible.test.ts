@@ -44,11 +44,13 @@ t.test(
         countersign_sidecar_service: 'billing',
         countersign_sidecar_outbound: '127.0.0.1:15101',
         countersign_sidecar_admin: '127.0.0.1:15100',
+        _countersign_sidecar_version: '@VERSION@',
         _countersign_sidecar_fleet: `{{ lookup('ansible.builtin.file', '${folder}/fleet.yaml') | from_yaml }}`,
       },
       tasks: [
         template('sidecar.yaml.j2', 'sidecar.yaml'),
         template('alarm.j2', 'alarm'),
+        template('guard.yaml.j2', 'guard.yaml'),
         {
           ...template('countersign.socket.j2', 'units/countersign-{{ item.name }}.socket'),
           loop: '{{ _countersign_sidecar_sockets }}',
@@ -64,6 +66,11 @@ t.test(
             'countersign-alarm@.service',
             'countersign-way-back.service',
             'countersign-way-back.timer',
+            'countersign-guard@.service',
+            'countersign-guard-rollback.path',
+            'countersign-guard-rollback.service',
+            'countersign-guard-restart.path',
+            'countersign-guard-restart.service',
           ],
         },
       ],
@@ -89,7 +96,7 @@ t.test(
     const files = fixedFiles(place, policy, readAsset).filter(
       ({ name }) => name !== 'install.sh' && name !== 'host.env',
     );
-    t.equal(files.length, 11);
+    t.equal(files.length, 17);
     for (const { name, text } of files)
       t.equal(text, await readFile(join(folder, 'out', name), 'utf8'), name);
   },
