@@ -4,6 +4,7 @@ import { breakPhase2, enforce, intrude, openGate } from './story/enforcing.ts';
 import { closeRedis, rotate } from './story/keys.ts';
 import { life } from './story/life.ts';
 import { install, lint, reachLogging, reboot, repairMatrix } from './story/logging.ts';
+import { ownFleet } from './story/own-fleet.ts';
 import { upgrade } from './story/upgrade.ts';
 
 /** Those that run in CI, within its time: from bare hosts to an enforced fleet with a closed Redis, and back, in this order. */
@@ -28,6 +29,7 @@ const usual: Readonly<Record<string, (story: Story) => Promise<void>>> = {
 export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> = {
   ...usual,
   // By name only, each on hosts of its own: bare ones, or ones that log.
+  'own-fleet': ownFleet,
   upgrade,
   life,
   // What later ones of the usual stories begin with, for hosts that stay up.

@@ -21,17 +21,23 @@ export interface Release {
   readonly version: string;
   readonly architectures: readonly Architecture[];
   readonly folder: string;
+  /** All when left out. */
+  readonly packages?: readonly string[];
 }
 
 /** Makes the packages of a release; returns their paths. */
-export async function makePackages({ version, architectures: wanted, folder }: Release): Promise<string[]> {
-  const manual = await writeManualPages(join(folder, 'build/man')).then(() => join(folder, 'build/man'));
+export async function makePackages(release: Release): Promise<string[]> {
+  const { version, architectures: wanted, folder } = release;
+  const packages = debianPackages(version).filter(({ name }) => release.packages?.includes(name) ?? true);
+  const names = packages.flatMap((pkg) => pkg.programs);
+  const manual = join(folder, 'build/man');
+  await writeManualPages(manual);
   const epoch = await commitTime();
   const made: string[] = [];
   for (const architecture of wanted) {
     const executables = join(folder, 'build', architecture);
-    await build(undefined, { folder: executables, node: await nodeFor(architecture), version });
-    for (const pkg of debianPackages(version))
+    await build(names, { folder: executables, node: await nodeFor(architecture), version });
+    for (const pkg of packages)
       made.push(await makeDeb(pkg, { version, architecture, executables, manual, out: folder, epoch }));
   }
   return made;
