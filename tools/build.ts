@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { stop } from 'esbuild';
-import { bundle, together } from './bundle.ts';
+import { bundle, bundlePage, together } from './bundle.ts';
 import { type NodeExecutable, strippedNode } from './node-executable.ts';
 import { type Program, programs } from './programs.ts';
 
@@ -79,7 +79,11 @@ async function buildProgram(program: Program, { version, folder, node }: Build):
     bundle(root, program.entry, outfile),
     ...program.workers.map((worker) => bundleWorker(program, worker, bundles)),
   ]);
+  const pages = await Promise.all(
+    program.pages.map(async (page) => ({ page, ...(await bundlePage(root, page.entry)) })),
+  );
   const packed = new Map<string, Uint8Array>();
+  for (const { page, script, styles } of pages) packed.set(page.script, script).set(page.styles, styles);
   for (const worker of workers) packed.set(worker.asset, worker.code);
   for await (const path of glob([...program.assets], { cwd: root })) {
     packed.set(path, await readFile(join(root, path)));
@@ -133,9 +137,13 @@ async function buildProgram(program: Program, { version, folder, node }: Build):
   for await (const old of glob(`${program.name}.*`, { cwd: bundles })) await rm(join(bundles, old));
   await writeFile(outfile, code);
   for (const worker of workers) await writeFile(worker.outfile, worker.code);
+  for (const { page, script, styles } of pages) {
+    await writeFile(join(root, page.script), script);
+    await writeFile(join(root, page.styles), styles);
+  }
   await writeFile(
     join(bundles, `${program.name}.meta.json`),
-    JSON.stringify(together([main, ...workers]), null, 1),
+    JSON.stringify(together([main, ...workers, ...pages]), null, 1),
   );
   await writeFile(stamp, JSON.stringify({ version, hash }));
   return { name: program.name, file, hash, fresh: true };

@@ -79,8 +79,47 @@ export async function bundle(folder: string, entry: string, outfile: string): Pr
   return { code: output.contents, metafile: result.metafile };
 }
 
+/** A page for browsers. */
+export interface PageBundle {
+  readonly script: Uint8Array;
+  readonly styles: Uint8Array;
+  readonly metafile: Metafile;
+}
+
+/**
+ * Bundles a page for browsers: a script, and the styles that it imports. Nothing is inline, and nothing is loaded from
+ * elsewhere.
+ *
+ * @param entry a module, from the top of the repository
+ * @throws {Error} with esbuild's own message
+ */
+export async function bundlePage(folder: string, entry: string): Promise<PageBundle> {
+  const result: BuildResult<{ write: false; metafile: true }> = await build({
+    absWorkingDir: folder,
+    entryPoints: [entry],
+    outfile: 'page.js',
+    bundle: true,
+    platform: 'browser',
+    target: ['chrome123', 'firefox121', 'safari17.5'],
+    format: 'esm',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    charset: 'ascii',
+    minify: true,
+    preserveSymlinks: true,
+    write: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
+  const contentsOf = (end: string) => result.outputFiles.find(({ path }) => path.endsWith(end))?.contents;
+  const [script, styles] = [contentsOf('.js'), contentsOf('.css')];
+  if (script === undefined || styles === undefined)
+    throw new Error(`esbuild gave no script or no styles of ${entry}`);
+  return { script, styles, metafile: result.metafile };
+}
+
 /** What is in several bundles. */
-export function together(bundles: readonly Bundle[]): Metafile {
+export function together(bundles: readonly Pick<Bundle, 'metafile'>[]): Metafile {
   return {
     inputs: Object.assign({}, ...bundles.map(({ metafile }) => metafile.inputs)),
     outputs: Object.assign({}, ...bundles.map(({ metafile }) => metafile.outputs)),

@@ -4,6 +4,7 @@ import { root } from './build.ts';
 
 const tools = [
   { name: 'types', program: 'tsc', words: ['--noEmit'] },
+  { name: 'types of the console page', program: 'tsc', words: ['--noEmit', '-p', 'sidecar/console/web'] },
   // Format, lint, and which folder may import which (biome.json).
   {
     name: 'format, lint and dependency direction',

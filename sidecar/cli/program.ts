@@ -6,6 +6,7 @@ import { AnsweredNo, exit, UsageError } from '../terms/exit-codes.ts';
 import { callCommand } from './call.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
+import { consoleCommand } from './console.ts';
 import { doctorCommand } from './doctor.ts';
 import { edgesCommand } from './edges.ts';
 import { guardCommand } from './guard.ts';
@@ -37,6 +38,7 @@ export function program(): Command {
     callCommand,
     checkCommand,
     completionCommand,
+    consoleCommand,
     doctorCommand,
     edgesCommand,
     guardCommand,

@@ -135,6 +135,21 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     ],
   },
 
+  'sidecar/console': {
+    folders: [
+      'config',
+      'sidecar/terms',
+      'sidecar/keyring',
+      'sidecar/listen',
+      'sidecar/telemetry',
+      'sidecar/admin',
+      'sidecar/matrix-tools',
+      'sidecar/fleet-view',
+      'sidecar/rotation',
+      'sidecar/readiness',
+    ],
+  },
+
   // The core is an app behind the sidecar and knows nothing of it.
   'core/terms': { folders: [], packages: ['zod'] },
   'core/config': { folders: ['config', 'core/terms'] },
@@ -215,6 +230,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/swap',
       'sidecar/guard',
       'sidecar/doctor',
+      'sidecar/console',
     ],
   },
   'sidecar/bin': {

@@ -5,7 +5,7 @@ import type { Allowed } from './allowed-imports.ts';
 /** What each file imports, by path from the root: other files, and modules of Node or packages by name. */
 export type ImportGraph = ReadonlyMap<string, readonly string[]>;
 
-const source = /\.(?:ts|mjs)$/;
+const source = /\.(?:tsx?|mjs)$/;
 /** Static imports and exports, types included, and dynamic imports of a literal. */
 const specifiers =
   /^import\s+(?:type\s+)?(?:[\w*{},\s]+?\s+from\s+)?'([^']+)'|^export\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s+from\s+'([^']+)'|(?<!@link )\bimport\(\s*'([^']+)'\s*\)/gm;

@@ -1,0 +1,111 @@
+import type { FunctionComponent } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { Denials } from './pages/denials.tsx';
+import { Fleet } from './pages/fleet.tsx';
+import { Graph } from './pages/graph.tsx';
+import { Keys } from './pages/keys.tsx';
+import { Matrix } from './pages/matrix.tsx';
+import { Readiness } from './pages/readiness.tsx';
+import { Rollout } from './pages/rollout.tsx';
+import { TokenForm } from './parts/token-form.tsx';
+import { type Place, usePlace } from './place.ts';
+import { forgetToken, keepToken, takeToken } from './session.ts';
+
+/** What every page gets. */
+export interface PageProps {
+  readonly token: string;
+  readonly query: URLSearchParams;
+  /** The token was refused: it is of an earlier run of the console. */
+  readonly onRefused: () => void;
+}
+
+const pages: Readonly<
+  Record<string, { readonly title: string; readonly view: FunctionComponent<PageProps> }>
+> = {
+  fleet: { title: 'Fleet', view: Fleet },
+  graph: { title: 'Graph', view: Graph },
+  matrix: { title: 'Matrix', view: Matrix },
+  denials: { title: 'Denials', view: Denials },
+  readiness: { title: 'Readiness', view: Readiness },
+  keys: { title: 'Keys', view: Keys },
+  rollout: { title: 'Rollout', view: Rollout },
+};
+
+export function App() {
+  const [token, setToken] = useState(takeToken);
+  const place = usePlace();
+  const known = pages[place.page] ?? pages.fleet;
+  useEffect(() => {
+    document.title = `${known?.title} · Countersign`;
+  }, [known]);
+  // A link that is opened in a tab that is open already changes the fragment alone.
+  useEffect(() => {
+    const found = takeToken();
+    if (found !== undefined && found !== token) setToken(found);
+  });
+  const onRefused = () => {
+    forgetToken();
+    setToken(undefined);
+  };
+  const onToken = (text: string) => {
+    keepToken(text);
+    setToken(text);
+  };
+  return (
+    <div class="frame">
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
+        Skip to the page
+      </button>
+      <Navigation place={place} />
+      <Main title={known?.title ?? ''}>
+        {token === undefined ? (
+          <TokenForm onToken={onToken} />
+        ) : (
+          known && <known.view key={place.page} token={token} query={place.query} onRefused={onRefused} />
+        )}
+      </Main>
+    </div>
+  );
+}
+
+function Navigation({ place }: { readonly place: Place }) {
+  return (
+    <header class="rail">
+      <a class="brand" href="#/fleet">
+        <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+          <rect width="32" height="32" rx="8" class="brand-field" />
+          <path d="M9 17.5 14 22.5 23.5 10.5" class="brand-mark" />
+        </svg>
+        <span>Countersign</span>
+      </a>
+      <nav aria-label="Pages">
+        <ul>
+          {Object.entries(pages).map(([name, { title }]) => (
+            <li key={name}>
+              <a href={`#/${name}`} aria-current={place.page === name ? 'page' : undefined}>
+                {title}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+    </header>
+  );
+}
+
+/** Moves the focus to the new page after a change, as a browser does after loading one. */
+function Main({ title, children }: { readonly title: string; readonly children: preact.ComponentChildren }) {
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(title);
+  useEffect(() => {
+    if (shown.current === title) return;
+    shown.current = title;
+    main.current?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }, [title]);
+  return (
+    <main id="main" ref={main} tabIndex={-1} aria-label={title}>
+      {children}
+    </main>
+  );
+}
