@@ -139,6 +139,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     folders: [
       'config',
       'sidecar/terms',
+      'sidecar/config',
       'sidecar/keyring',
       'sidecar/listen',
       'sidecar/telemetry',

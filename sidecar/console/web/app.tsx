@@ -1,5 +1,6 @@
 import type { FunctionComponent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PageProps } from './page-props.ts';
 import { Denials } from './pages/denials.tsx';
 import { Fleet } from './pages/fleet.tsx';
 import { Graph } from './pages/graph.tsx';
@@ -10,14 +11,6 @@ import { Rollout } from './pages/rollout.tsx';
 import { TokenForm } from './parts/token-form.tsx';
 import { type Place, usePlace } from './place.ts';
 import { forgetToken, keepToken, takeToken } from './session.ts';
-
-/** What every page gets. */
-export interface PageProps {
-  readonly token: string;
-  readonly query: URLSearchParams;
-  /** The token was refused: it is of an earlier run of the console. */
-  readonly onRefused: () => void;
-}
 
 const pages: Readonly<
   Record<string, { readonly title: string; readonly view: FunctionComponent<PageProps> }>

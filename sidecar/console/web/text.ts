@@ -19,3 +19,9 @@ export function timeText(time: string, now = new Date()): string {
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
 }
+
+/** Hours with one digit below ten, minutes below two hours: `20.8 h`, `36 min`. */
+export function hoursText(seconds: number): string {
+  if (seconds < 7_200) return `${Math.floor(Math.max(0, seconds) / 60)} min`;
+  return `${(Math.floor(seconds / 360) / 10).toFixed(1)} h`;
+}

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { HostRow } from '../../../fleet-view/hosts.ts';
 import { ageText, durationText, rateText, shareText } from '../../../fleet-view/quantities.ts';
 import type { FleetPage } from '../../fleet-page.ts';
-import type { PageProps } from '../app.tsx';
+import type { PageProps } from '../page-props.ts';
 import { Chart } from '../parts/chart.tsx';
 import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
 import { counted } from '../text.ts';

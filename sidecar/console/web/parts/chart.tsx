@@ -88,7 +88,11 @@ function optionsFor(element: HTMLElement): uPlot.Options {
 }
 
 function clockText(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  return new Date(seconds * 1000).toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  });
 }
 
 function withAlpha(colour: string, alpha: number): string {

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { PageProps } from '../app.tsx';
 import { type Live, useLive } from '../live.ts';
+import type { PageProps } from '../page-props.ts';
 import { visible } from '../text.ts';
 
 /** A page over one live document: what is known of it, and whether it is still followed. */
