@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { PendingReplies } from '../../config/pending-replies.ts';
 import { startWorker } from '../../config/program.ts';
 import type { Prompt } from './prompt.ts';
 import { CountUnavailable, type PromptCounter, TemplateRefusal } from './token-source.ts';
@@ -7,17 +8,11 @@ import type { VocabularyReply, VocabularyRequest } from './vocabulary-worker.ts'
 
 type Asked = VocabularyRequest extends infer One ? (One extends unknown ? Omit<One, 'id'> : never) : never;
 
-interface Waiting {
-  resolve(tokens: number): void;
-  reject(error: Error): void;
-}
-
 /** Counts with tokenizers that are files, in a worker thread of its own that starts when it is first needed. */
 export class VocabularyThread {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new PendingReplies<number>();
   readonly #loaded = new Map<string, Promise<number>>();
   #worker: Worker | undefined;
-  #lastId = 0;
 
   /** @param name as llm_models.yaml names it */
   counter(name: string): PromptCounter {
@@ -62,11 +57,7 @@ export class VocabularyThread {
   }
 
   #ask(asked: Asked): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#lastId;
-      this.#waiting.set(id, { resolve, reject });
-      this.#start().postMessage({ ...asked, id } as VocabularyRequest);
-    });
+    return this.#pending.ask((id) => this.#start().postMessage({ ...asked, id } as VocabularyRequest));
   }
 
   #start(): Worker {
@@ -77,10 +68,8 @@ export class VocabularyThread {
     this.#worker = worker;
     worker.unref();
     worker.on('message', (reply: VocabularyReply) => {
-      const waiting = this.#waiting.get(reply.id);
-      this.#waiting.delete(reply.id);
-      if ('tokens' in reply) waiting?.resolve(reply.tokens);
-      else waiting?.reject(new TemplateRefusal(reply.refused));
+      if ('tokens' in reply) this.#pending.resolve(reply.id, reply.tokens);
+      else this.#pending.refuse(reply.id, new TemplateRefusal(reply.refused));
     });
     const ended = (cause?: Error) => {
       if (this.#worker !== worker) return;
@@ -89,8 +78,7 @@ export class VocabularyThread {
       const error = new CountUnavailable(
         `the thread with the tokenizers ended${cause ? `: ${cause.message}` : ''}`,
       );
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
+      this.#pending.refuseAll(error);
     };
     worker.once('error', ended);
     worker.once('exit', () => ended());

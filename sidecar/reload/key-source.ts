@@ -1,16 +1,9 @@
 import { hash } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { KeySourceError } from '../keyring/errors.ts';
 import type { Keyring } from '../keyring/keyring.ts';
 import { parseKeyringFile, toKeyring } from '../keyring/keyring-file.ts';
 import { readSecretFile } from '../keyring/secret-file.ts';
-
-/** Where the folder's watch cannot reach (a symlink to elsewhere, a network file system) a look this often does. */
-const lookEveryMs = 5_000;
-/** A writer that is not atomic makes several events; the file is read once they have ceased for so long. */
-const settleMs = 20;
+import { WatchedFiles } from './watched-files.ts';
 
 export interface KeySourceListener {
   /** A new keyring is in force. */
@@ -24,11 +17,8 @@ export class KeySource {
   readonly file: string;
   #current: Keyring;
   #digest: string;
-  #watcher: FSWatcher | undefined;
-  #looks: NodeJS.Timeout | undefined;
-  #settling: NodeJS.Timeout | undefined;
+  #watched: WatchedFiles | undefined;
   #listener: KeySourceListener | undefined;
-  #seen = '';
   #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(file: string, digest: string, current: Keyring) {
@@ -67,40 +57,17 @@ export class KeySource {
   /** Follows the file from now on, until `close`. */
   watch(listener: KeySourceListener): void {
     this.#listener = listener;
-    const name = basename(this.file);
-    this.#watcher = watch(dirname(this.file), { persistent: false }, (_event, changed) => {
-      if (changed === null || changed === name) this.#settle();
-    });
-    this.#watcher.on('error', () => this.#watcher?.close());
-    this.#looks = setInterval(() => void this.#look(), lookEveryMs).unref();
-    void this.#look();
-  }
-
-  close(): void {
-    this.#watcher?.close();
-    clearInterval(this.#looks);
-    clearTimeout(this.#settling);
-    this.#listener = undefined;
-  }
-
-  async #look(): Promise<void> {
-    const seen = await stat(this.file, { bigint: true }).then(
-      (s) => `${s.dev}:${s.ino}:${s.ctimeNs}`,
-      () => 'absent',
-    );
-    if (seen === this.#seen) return;
-    this.#seen = seen;
-    this.#settle();
-  }
-
-  #settle(): void {
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => {
+    this.#watched = new WatchedFiles([this.file], () => {
       this.reload().catch((error: unknown) => {
         if (error instanceof KeySourceError) this.#listener?.onRefused(error);
         else throw error;
       });
-    }, settleMs).unref();
+    });
+  }
+
+  close(): void {
+    this.#watched?.close();
+    this.#listener = undefined;
   }
 
   async #read(): Promise<boolean> {

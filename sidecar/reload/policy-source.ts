@@ -1,10 +1,8 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { ConfigError, type Problem } from '../../config/problem.ts';
 import { loadMatrix } from '../config/authorization.ts';
 import { type Fleet, loadFleet } from '../config/fleet.ts';
 import type { Matrix } from '../policy/matrix.ts';
+import { WatchedFiles } from './watched-files.ts';
 
 /** fleet.yaml and authorization.yaml, read together: the one names services that the other must know. */
 export interface Policy {
@@ -17,18 +15,12 @@ interface PolicyFiles {
   readonly authorization: string;
 }
 
-const settleMs = 50;
-const lookEveryMs = 5_000;
-
 /** The policy of this sidecar; replaced as a whole when a file changes, or not at all when the new one is wrong. */
 export class PolicySource {
   readonly #files: PolicyFiles;
   readonly #judge: (fleet: Fleet) => readonly Problem[];
   #current: Policy;
-  #watchers: FSWatcher[] = [];
-  #looks: NodeJS.Timeout | undefined;
-  #settling: NodeJS.Timeout | undefined;
-  #seen = '';
+  #watched: WatchedFiles | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
 
   /** @param judge what else is wrong with a new fleet.yaml, which is refused then */
@@ -67,45 +59,17 @@ export class PolicySource {
     return turn;
   }
 
-  /** Tells of changes of the files, once they have settled; the folders are watched, so a rename over a file counts. */
+  /** Tells of changes of the files, once they have settled, until `close`. */
   watch(onChange: () => void): void {
-    const paths = [this.#files.fleet, this.#files.authorization];
-    const names = new Set(paths.map((path) => basename(path)));
-    const settle = () => {
-      clearTimeout(this.#settling);
-      this.#settling = setTimeout(onChange, settleMs).unref();
-    };
-    for (const folder of new Set(paths.map((path) => dirname(path)))) {
-      const watcher = watch(folder, { persistent: false }, (_event, changed) => {
-        if (changed === null || names.has(changed)) settle();
-      });
-      watcher.on('error', () => watcher.close());
-      this.#watchers.push(watcher);
-    }
-    const look = async () => {
-      const seen = (await Promise.all(paths.map(identity))).join();
-      if (this.#seen !== '' && seen !== this.#seen) settle();
-      this.#seen = seen;
-    };
-    this.#looks = setInterval(() => void look(), lookEveryMs).unref();
-    void look();
+    this.#watched = new WatchedFiles([this.#files.fleet, this.#files.authorization], onChange);
   }
 
   close(): void {
-    for (const watcher of this.#watchers) watcher.close();
-    clearInterval(this.#looks);
-    clearTimeout(this.#settling);
+    this.#watched?.close();
   }
 }
 
 async function read(files: PolicyFiles): Promise<Policy> {
   const fleet = await loadFleet(files.fleet);
   return { fleet, matrix: await loadMatrix(files.authorization, fleet) };
-}
-
-function identity(file: string): Promise<string> {
-  return stat(file, { bigint: true }).then(
-    (s) => `${s.dev}:${s.ino}:${s.ctimeNs}`,
-    () => 'absent',
-  );
 }

@@ -253,8 +253,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/cli',
     ],
   },
-  tools: { folders: ['core/config', 'sidecar/config', 'sidecar/replay', 'sidecar/guard', 'sidecar/cli'] },
   'tools/release': { folders: ['tools', 'sidecar/cli', 'sidecar/new-fleet'] },
+  tools: {
+    folders: ['config', 'core/config', 'sidecar/config', 'sidecar/replay', 'sidecar/guard', 'sidecar/cli'],
+  },
   'sidecar/local': {
     folders: ['config', 'tools', 'sidecar/files', 'sidecar/config', 'sidecar/telemetry'],
   },

@@ -1,21 +1,16 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
+import { PendingReplies } from '../../../config/pending-replies.ts';
 import { startWorker } from '../../../config/program.ts';
 import { DatabaseError, fromErrorMessage } from '../errors.ts';
 import type { Ready, Response, WorkerData } from './worker.ts';
-
-interface Waiting {
-  resolve(value: never): void;
-  reject(error: Error): void;
-}
 
 type Started = Exclude<Ready, { fatal: unknown }>;
 
 /** One worker thread with its connection. A thread that dies fails the calls it had; the next call starts another. */
 export class Thread {
   readonly #data: WorkerData;
-  readonly #waiting = new Map<number, Waiting>();
-  #lastId = 0;
+  readonly #pending = new PendingReplies<never>();
   #worker: Worker | undefined;
   #starting: Promise<Started> | undefined;
   #closed = false;
@@ -55,8 +50,7 @@ export class Thread {
           { cause },
         );
         reject(error);
-        for (const { reject: fail } of this.#waiting.values()) fail(error);
-        this.#waiting.clear();
+        this.#pending.refuseAll(error);
       });
     });
   }
@@ -65,11 +59,7 @@ export class Thread {
     if (this.#closed)
       throw new DatabaseError('database-closed', `${this.#data.file} was closed; it takes no more calls`);
     await this.ready();
-    return new Promise((resolve, reject) => {
-      const id = ++this.#lastId;
-      this.#worker?.postMessage({ id, name, args });
-      this.#waiting.set(id, { resolve, reject });
-    });
+    return this.#pending.ask((id) => this.#worker?.postMessage({ id, name, args }));
   }
 
   async close(): Promise<void> {
@@ -83,9 +73,7 @@ export class Thread {
   }
 
   #settle(response: Response): void {
-    const waiting = this.#waiting.get(response.id);
-    this.#waiting.delete(response.id);
-    if ('error' in response) waiting?.reject(fromErrorMessage(response.error));
-    else waiting?.resolve(response.value as never);
+    if ('error' in response) this.#pending.refuse(response.id, fromErrorMessage(response.error));
+    else this.#pending.resolve(response.id, response.value as never);
   }
 }
