@@ -1,21 +1,38 @@
 /**
- * What the core service costs: `node bench/core.ts`. Needs redis-server. With `--write` the table goes into
- * docs/core.md.
+ * What the core service costs: `npm run bench -- core`, which runs this program apart, on all cores of the machine. Needs
+ * redis-server and PostgreSQL. Says what it finds, and at the end the whole as a line of JSON.
  */
 import { streamedChunks } from './core/chunks.ts';
-import { type Row, toMarkdown, writeInto } from './core/report.ts';
+import { severalCores } from './core/cores.ts';
+import type { Found } from './core/report.ts';
+import { searchBeside } from './core/search.ts';
 import { sessionLength } from './core/session-length.ts';
 import { concurrentStreams } from './core/streams.ts';
 import { turnOverhead } from './core/turn.ts';
 import { windowBytes } from './core/window-bytes.ts';
 
-const rows: Row[] = [];
-for (const measure of [turnOverhead, windowBytes, streamedChunks, concurrentStreams, sessionLength]) {
-  const found = await measure();
-  for (const { what, value, note } of found)
+const measurements: readonly (() => Promise<Found>)[] = [
+  turnOverhead,
+  windowBytes,
+  streamedChunks,
+  concurrentStreams,
+  severalCores,
+  () => sessionLength('sqlite'),
+  () => sessionLength('postgres'),
+  () => searchBeside('sqlite'),
+  () => searchBeside('postgres'),
+];
+
+const found: Found[] = [];
+for (const measure of measurements) {
+  const one = await measure();
+  for (const { what, value, note } of one.rows)
     console.log(`${what}: ${value}${note === '' ? '' : ` (${note})`}`);
-  rows.push(...found);
+  found.push(one);
 }
-if (process.argv.includes('--write')) {
-  await writeInto(new URL('../docs/core.md', import.meta.url).pathname, toMarkdown(rows, new Date()));
-}
+console.log(
+  JSON.stringify({
+    rows: found.flatMap(({ rows }) => rows),
+    targets: found.flatMap(({ targets }) => targets),
+  }),
+);

@@ -7,11 +7,13 @@ import { subjects } from './subjects/all.ts';
 import { type CpuData, rankedCells } from './subjects/cpu.ts';
 import { type Cell, cellRatio, costOf } from './subjects/grid.ts';
 import { markdownTable } from './table.ts';
+import { targetText } from './targets.ts';
 
 const readme = join(import.meta.dirname, '../README.md');
 const performance = join(import.meta.dirname, '../docs/performance.md');
-const begin = '<!-- bench:begin -->';
-const end = '<!-- bench:end -->';
+const coreService = join(import.meta.dirname, '../docs/core.md');
+/** What stands before and after the part of a page that is written here. */
+const marks = ['<!-- bench:begin -->', '<!-- bench:end -->'] as const;
 
 /** Whose tables docs/performance.md shows, in this order; of all others it tells the targets. */
 const shown = [
@@ -35,7 +37,12 @@ const plotOf: Readonly<Record<string, readonly string[]>> = {
   rates: ['rates', 'latency'],
 };
 
-/** Writes the tables into docs/performance.md and their sum into the README; `plots` are those that exist. */
+/**
+ * Writes the tables into docs/performance.md, their sum into the README and the core service's into docs/core.md, each as far
+ * as there are results.
+ *
+ * @param plots those that exist
+ */
 export async function writePages(kept: Results, plots: readonly string[]): Promise<void> {
   const results = await keptOf(kept, shown);
   if (results.length === 0)
@@ -47,17 +54,30 @@ export async function writePages(kept: Results, plots: readonly string[]): Promi
   await writeSection(performance, sectionOf(results, targetTable(all), plots));
   const cpu = results.find(({ id }) => id === 'cpu');
   if (cpu !== undefined) await writeSection(readme, summaryOf(cpu, plots));
+  const core = all.find(({ id }) => id === 'core');
+  if (core !== undefined) await writeSection(coreService, coreSection(core));
 }
 
 /** Replaces what stands between the two marks of a page. */
 async function writeSection(page: string, section: string): Promise<void> {
   const text = await readFile(page, 'utf8');
+  const [begin, end] = marks;
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from < 0 || to < from) throw new Error(`${page}: found no ${begin} … ${end}, expected both`);
   await writeFile(page, `${text.slice(0, from)}${begin}\n\n${section}\n${text.slice(to)}`);
   // As the check wants it: tables aligned.
   spawnSync(join(import.meta.dirname, '../node_modules/.bin/biome'), ['format', '--write', page]);
+}
+
+function coreSection({ machine, at, table }: Kept): string {
+  const busy = busyNote(machine);
+  return `${[
+    `Measured with \`npm run bench -- core\` on ${at.slice(0, 10)}: ${machine.cores} × ${machine.cpu}, Linux ${machine.kernel}, Node ${machine.node}.`,
+    ...(busy === undefined ? [] : [busy]),
+    markdownTable(table),
+    (table.targets ?? []).map((target) => `- ${targetText(target)}`).join('\n'),
+  ].join('\n\n')}\n`;
 }
 
 /** Three figures and a picture. */

@@ -1,56 +1,59 @@
-import { readFile } from 'node:fs/promises';
-import { chat, startFleet } from './fleet.ts';
-import type { Row } from './report.ts';
+import { compare, median } from '../statistics.ts';
+import { ratioTarget } from '../targets.ts';
+import { chat, cpuMs, startFleet } from './fleet.ts';
+import type { Found } from './report.ts';
 
 const streams = 40;
 const chunks = 400;
 const gapMs = 5;
 const rounds = 3;
-const tickMs = 10;
+const most = 1.2;
 
 /** CPU of each streamed chunk: the core without a session, beside relays that do nothing else. */
-export async function streamedChunks(): Promise<Row[]> {
+export async function streamedChunks(): Promise<Found> {
   const fleet = await startFleet();
   try {
-    const relays = await Promise.all(
-      ['fastify-http-proxy', 'openai-client'].map(async (kind) => ({ kind, ...(await fleet.relay(kind)) })),
-    );
+    const core = { url: fleet.coreUrl, pid: fleet.corePid };
     const subjects = [
-      { name: '@fastify/http-proxy', url: relays[0]!.url, pid: relays[0]!.pid },
-      { name: 'a plain relay with the openai client', url: relays[1]!.url, pid: relays[1]!.pid },
-      { name: 'core, stateless', url: fleet.coreUrl, pid: fleet.corePid },
-      { name: 'core, turns of sessions', url: fleet.coreUrl, pid: fleet.corePid, session: true },
+      { name: '@fastify/http-proxy', ...(await fleet.relay('fastify-http-proxy')), session: false },
+      {
+        name: 'a plain relay with the openai client',
+        ...(await fleet.relay('openai-client')),
+        session: false,
+      },
+      { name: 'core, stateless', ...core, session: false },
+      { name: 'core, turns of sessions', ...core, session: true },
     ];
     const found = subjects.map((): number[] => []);
     // Interleaved rounds, so that whatever else the machine does hits all of them alike; the first warms up.
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = 0; round <= rounds; round++)
       for (const [index, { url, pid, session }] of subjects.entries()) {
-        const before = await cpuMsOf(pid);
+        const before = cpuMs(pid);
         await Promise.all(
           Array.from({ length: streams }, (_, stream) =>
-            chat(url, `gap=${gapMs} chunks=${chunks}`, session ? `c${round}-${stream}` : undefined, true),
+            chat(url, `gap=${gapMs} chunks=${chunks}`, {
+              session: session ? `c${round}-${stream}` : undefined,
+              stream: true,
+            }),
           ),
         );
-        if (round > 0) found[index]?.push(((await cpuMsOf(pid)) - before) / (streams * chunks));
+        if (round > 0) found[index]?.push((1000 * (cpuMs(pid) - before)) / (streams * chunks));
       }
-    }
-    const microseconds = found.map(
-      (each) => 1000 * (each.toSorted((a, b) => a - b)[Math.floor(each.length / 2)] ?? 0),
-    );
-    const fastest = Math.min(microseconds[0] ?? 0, microseconds[1] ?? 0);
-    return subjects.map(({ name }, index) => ({
-      what: `CPU per streamed chunk, ${streams} streams of ${chunks} chunks, ${gapMs} ms apart: ${name}`,
-      value: `${(microseconds[index] ?? 0).toFixed(1)} µs`,
-      note: `${((microseconds[index] ?? 0) / fastest).toFixed(2)} × the fastest relay`,
-    }));
+    const [proxy, relay, stateless] = found as [number[], number[], number[]];
+    const fastest = median(proxy) < median(relay) ? proxy : relay;
+    return {
+      rows: subjects.map(({ name }, index) => ({
+        what: `CPU of a streamed chunk, ${streams} streams, ${gapMs} ms apart: ${name}`,
+        value: `${median(found[index]!).toFixed(1)} µs`,
+        note: `${compare(found[index]!, fastest).ratio.toFixed(2)} × the fastest relay`,
+      })),
+      targets: ratioTarget(
+        'CPU of a streamed chunk, core stateless against the fastest relay',
+        compare(stateless, fastest),
+        most,
+      ),
+    };
   } finally {
     await fleet.stop();
   }
-}
-
-/** User and system time of a process, all threads. @see proc_pid_stat(5) */
-async function cpuMsOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * tickMs;
 }

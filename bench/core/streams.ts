@@ -1,13 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
 import { chat, percentile, startFleet } from './fleet.ts';
-import type { Row } from './report.ts';
+import type { Found } from './report.ts';
 
-const sessions = 200;
-const rounds = 5;
-const gapMs = 50;
+const sessions = 1000;
+const rounds = 2;
+const gapMs = 250;
+const words = 20;
 
 /** Many sessions that stream at the same time, and what that does to the event loop of the core. */
-export async function concurrentStreams(): Promise<Row[]> {
+export async function concurrentStreams(): Promise<Found> {
   const fleet = await startFleet();
   try {
     await streamAll(fleet.coreUrl, 1);
@@ -25,15 +26,18 @@ export async function concurrentStreams(): Promise<Row[]> {
     await sample();
     const seconds = (performance.now() - started) / 1000;
     const cpu = (await fleet.metric('process_cpu_seconds_total')) - cpuBefore;
-    const what = `${sessions} clients streaming at once, ${sessions * rounds} answers of 20 chunks, ${gapMs} ms apart`;
-    return [
-      { what: `${what}: the bare model`, value: show(bare), note: '' },
-      {
-        what: 'the same as turns of 200 sessions of the core',
-        value: show(times),
-        note: `event loop p99 delay ${(Math.max(...delays) * 1000).toFixed(1)} ms; ${((100 * cpu) / seconds).toFixed(0)} % of one CPU`,
-      },
-    ];
+    const what = `${sessions.toLocaleString('en')} clients streaming at once, ${(sessions * rounds).toLocaleString('en')} answers of ${words} chunks, ${gapMs} ms apart`;
+    return {
+      rows: [
+        { what: `${what}: the bare model`, value: show(bare), note: '' },
+        {
+          what: `the same as turns of ${sessions.toLocaleString('en')} sessions of the core`,
+          value: show(times),
+          note: `event loop p99 delay ${(Math.max(...delays) * 1000).toFixed(1)} ms; ${((100 * cpu) / seconds).toFixed(0)} % of one CPU`,
+        },
+      ],
+      targets: [],
+    };
   } finally {
     await fleet.stop();
   }
@@ -43,10 +47,10 @@ async function streamAll(url: string, rounds: number): Promise<number[]> {
   const times: number[] = [];
   const loop = async (session: number) => {
     // People do not press Enter in the same millisecond: the sessions start spread over one answer's length.
-    await setTimeout((session / sessions) * 20 * gapMs);
+    await setTimeout((session / sessions) * words * gapMs);
     for (let round = 0; round < rounds; round++) {
       const begun = performance.now();
-      const text = await chat(url, `gap=${gapMs}`, `s${session}`, true);
+      const text = await chat(url, `gap=${gapMs}`, { session: `s${session}`, stream: true });
       if (!text.endsWith('data: [DONE]\n\n')) throw new Error(`a broken stream: ${text.slice(-200)}`);
       times.push(performance.now() - begun);
     }

@@ -1,10 +1,10 @@
 import { chat, percentile, startFleet } from './fleet.ts';
-import type { Row } from './report.ts';
+import type { Found } from './report.ts';
 
 const turns = 300;
 
 /** What a turn through the core costs over the same request to the bare model, one at a time. */
-export async function turnOverhead(): Promise<Row[]> {
+export async function turnOverhead(): Promise<Found> {
   const fleet = await startFleet();
   try {
     const subjects = [
@@ -20,7 +20,7 @@ export async function turnOverhead(): Promise<Row[]> {
         const cpuBefore = await fleet.metric('process_cpu_seconds_total');
         for (let turn = 0; turn < turns / 6; turn++) {
           const started = performance.now();
-          await chat(url, `question ${turn}`, session(round));
+          await chat(url, `question ${turn}`, { session: session(round) });
           // The first round is for the compiler to warm up.
           if (round > 0) times[index]?.push(performance.now() - started);
         }
@@ -29,7 +29,7 @@ export async function turnOverhead(): Promise<Row[]> {
       }
     }
     const bare = percentile(times[0] ?? [], 0.5);
-    return subjects.map(({ name }, index) => {
+    const rows = subjects.map(({ name }, index) => {
       const found = times[index] ?? [];
       return {
         what: `A turn: ${name}`,
@@ -40,6 +40,7 @@ export async function turnOverhead(): Promise<Row[]> {
             : `+${(percentile(found, 0.5) - bare).toFixed(2)} ms; ${(((cpu[index] ?? 0) / found.length) * 1000).toFixed(2)} ms CPU of the core`,
       };
     });
+    return { rows, targets: [] };
   } finally {
     await fleet.stop();
   }

@@ -1,5 +1,6 @@
 import type { Subject } from '../subject.ts';
 import { bodies } from './bodies.ts';
+import { core } from './core.ts';
 import { cpu } from './cpu.ts';
 import { functionsOf } from './functions.ts';
 import { heads } from './heads.ts';
@@ -40,6 +41,6 @@ export const subjects: readonly Subject[] = [
   pauses,
   functionsOf('signature', 'Signing and verifying one call, single functions', ['full']),
   functionsOf('replay', 'The replay memory with 5 million live nonces', ['full']),
-  functionsOf('core', 'The core service', ['full']),
+  core,
   soak,
 ];

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 import { inboundWith } from '../peers/countersign-inbound.ts';
 import { compare } from '../statistics.ts';
 import type { Result, Subject } from '../subject.ts';
@@ -19,7 +19,7 @@ export const workers: Subject = {
     const table = variantTable('One and two workers over one replay memory', data, 1.1);
     const rate = (id: string) => data[id]!.samples.map(({ perSecond }) => perSecond);
     const { ratio } = compare(rate('workers-2'), rate('workers-1'));
-    const spare = availableParallelism() >= coresToSpare;
+    const spare = cpus().length >= coresToSpare;
     const note = spare
       ? `two workers serve ${ratio.toFixed(2)} × as much; target ≥ 1.80`
       : 'both share one core here: this machine can show the CPU per request, not the throughput';
