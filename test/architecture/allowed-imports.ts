@@ -253,10 +253,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'sidecar/cli',
     ],
   },
-  'tools/release': { folders: ['tools', 'sidecar/cli', 'sidecar/new-fleet'] },
   tools: {
     folders: ['config', 'core/config', 'sidecar/config', 'sidecar/replay', 'sidecar/guard', 'sidecar/cli'],
   },
+  'tools/release': { folders: ['tools', 'sidecar/cli', 'sidecar/new-fleet'] },
   'sidecar/local': {
     folders: ['config', 'tools', 'sidecar/files', 'sidecar/config', 'sidecar/telemetry'],
   },
