@@ -8,6 +8,7 @@ import { switchFault } from '../http1/status-line.ts';
 import type { SealingKey } from '../keyring/keyring.ts';
 import { fieldId } from '../terms/field-names.ts';
 import type { HandshakeFailure } from '../terms/handshake.ts';
+import { AbandonedResponses } from './abandoned-responses.ts';
 import { smallBytes } from './body-writer.ts';
 import type { CallCarrier, ClientCall } from './client-call.ts';
 import { coarseNow, type Timed, unwatch, watch } from './deadlines.ts';
@@ -18,7 +19,7 @@ import { isSpent } from './sealed-lifetime.ts';
 import type { SealedSocket } from './sealed-socket.ts';
 import { dial, type OwnedSocket, releaseBodyBuffer, type SocketOwner, takeBodyBuffer } from './socket.ts';
 
-type State = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
+type State = 'idle' | 'head' | 'body' | 'tunnel' | 'abandoned' | 'closed';
 
 const crlfcrlf = Buffer.from('\r\n\r\n', 'latin1');
 const headLimitBytes = 128 * 1024;
@@ -94,8 +95,8 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
   #readEnded = false;
   /** Calls whose responses follow the present one, in this order. */
   #behind: ClientCall[] | undefined = undefined;
-  /** Responses may come that nobody waits for any more: no further request must meet them. */
-  #spoiled = false;
+  /** Responses that follow the present one and that no one waits for: they are dropped before the next request. */
+  #abandoned: AbandonedResponses | undefined = undefined;
   /** The response that has begun to come waits until its turn has come. */
   #suspended = false;
 
@@ -150,12 +151,12 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     return this.#behind?.includes(call) ?? false;
   }
 
-  /** What comes for those that waited is for no one then. */
+  /** The responses of those that waited are abandoned. */
   disband(): void {
     const behind = this.#behind;
     this.#behind = undefined;
     if (behind === undefined || behind.length === 0) return;
-    this.#spoiled = true;
+    this.#abandoned = new AbandonedResponses(behind.map(({ request }) => request.method));
     this.#pool.inFlight -= behind.length;
     this.#pool.onDelay(this.kid !== undefined);
     for (const call of behind) call.events.onLost(displaced);
@@ -197,6 +198,9 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
       case 'tunnel':
         this.deadline = coarseNow() + this.#timeouts.tunnel_idle;
         this.#call?.events.onTunnelDown(buffer, 0, length);
+        break;
+      case 'abandoned':
+        this.#drop(buffer, 0, length);
         break;
       default:
         // Unsolicited bytes: close, or they would poison the next response.
@@ -300,6 +304,20 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
         end = rest.length;
       }
     }
+    if (this.#isDropping && at < end) this.#drop(from, at, end);
+  }
+
+  get #isDropping(): boolean {
+    return this.#state === 'abandoned';
+  }
+
+  /** Reads what no one waits for. */
+  #drop(buffer: Buffer, start: number, end: number): void {
+    const result = this.#abandoned?.drop(buffer, start, end);
+    if (result === 'more') return;
+    this.#abandoned = undefined;
+    if (result === 'ended') this.#lieReady();
+    else this.close();
   }
 
   /** Whether a short response was only cut by a read, so that those who follow it need not go. */
@@ -388,6 +406,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
       this.#decoder = undefined;
       events.onResponseEnd(decoder?.trailers);
       this.#finish(at < end, false);
+      if (this.#isDropping && at < end) this.#drop(buffer, at, end);
     } else if (destination.writableLength > 0 && this.#call !== undefined) {
       // The kernel has not taken all of it: those bytes must stay as they are until it has.
       this.#releaseBuffer(destination);
@@ -411,7 +430,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
     if (call === undefined) return;
     this.#call = undefined;
     this.#pool.inFlight--;
-    const goesOn = this.#keepAlive && !this.#spoiled && !this.#readEnded && call.isSent;
+    const goesOn = this.#keepAlive && !this.#readEnded && call.isSent;
     const next = goesOn ? this.#behind?.shift() : undefined;
     if (next !== undefined) {
       this.#call = next;
@@ -419,11 +438,15 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
       // The end that had it blocked has got all.
       this.#blocked = false;
       this.awaitResponse();
-    } else if (goesOn && !excess) {
+    } else if (goesOn && (!excess || this.#abandoned !== undefined)) {
       this.#isShared = false;
-      this.resume();
       this.#reused = true;
-      this.#lieReady();
+      this.resume();
+      if (this.#abandoned === undefined) this.#lieReady();
+      else {
+        this.#state = 'abandoned';
+        this.deadline = coarseNow() + this.#timeouts.response;
+      }
     } else this.close();
     const ms = call.events.onResponseComplete();
     if (call.isShareable) this.#pool.onAnswer(ms, whole, this.kid !== undefined);
@@ -485,7 +508,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
       this.#call?.events.onResponseEnd(undefined);
       this.#finish(false, false);
     } else if (this.#state === 'tunnel') this.#call?.events.onTunnelDownEnd();
-    else if (this.#state === 'idle') this.close();
+    else if (this.#state === 'idle' || this.#state === 'abandoned') this.close();
     else this.socket.destroy();
   }
 
@@ -499,7 +522,7 @@ export class ClientConnection implements CallCarrier, SharedConnection, SocketOw
   }
 
   onDeadline(): void {
-    if (this.#state === 'idle') {
+    if (this.#state === 'idle' || this.#state === 'abandoned') {
       this.close();
       return;
     }

@@ -10,6 +10,7 @@ import { readFrom } from '../../sidecar/fleet-reader/from.ts';
 import type { KeyringFile } from '../../sidecar/keyring/keyring-file.ts';
 import { ok, onHead, rawApp } from '../support/raw-app.ts';
 import { exchange, RawClient } from '../support/raw-http.ts';
+import { sealedApp } from '../support/sealed-app.ts';
 import { freePorts, type Phase, startSidecar, writeFleet } from '../support/sidecar-process.ts';
 import { relayHost, tamperingRelay } from '../support/tampering-relay.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -104,6 +105,39 @@ for (const [name, onTls, failure] of cases) {
   });
 }
 
+for (const [what, afterHandshake, expected, connections] of [
+  ['closes', (socket: Socket) => void socket.destroy(), { status: 502, reason: 'upstream-failed' }, 2],
+  ['hangs', () => {}, { status: 504, reason: 'upstream-timeout' }, 1],
+] as const)
+  for (const phase of ['enforcing', 'logging'] as const)
+    t.test(
+      `a proven host that ${what} right after the handshake is an upstream that fails: ${phase}`,
+      async (t) => {
+        let folder = '';
+        let accepted = 0;
+        const port = await sealedApp(
+          t,
+          () => join(folder, 'main-backend/keyring.json'),
+          (socket) => {
+            accepted++;
+            afterHandshake(socket);
+          },
+        );
+        const caller = await callerOf(t, phase, port);
+        folder = caller.folder;
+        t.match(await exchange(t, caller.outbound, post('secret body')), expected);
+        t.equal(
+          accepted,
+          connections,
+          'an unanswered call is sent once more, sealed and with the same signature',
+        );
+        const [state] = await readFrom([caller.admin]);
+        t.match(state?.status?.hops, [{ handshakes: { proven: connections } }]);
+        t.notOk(state?.observed?.hops[0]?.plain, 'it may have been carried out: nothing goes in the clear');
+        t.notOk(state?.observed?.hops[0]?.unproven, 'the host has proven the pair key');
+      },
+    );
+
 t.test('a host that proves itself later is found out by a connection of its own', async (t) => {
   const relayed = await relayedPair(t, 'logging', 'logging');
   relayed.relay.refusesTls = true;
@@ -170,10 +204,10 @@ async function relayedPair(t: Test, caller: Phase, callee: Phase) {
     let body = '';
     incoming.on('data', (piece) => (body += piece));
     incoming.on('end', () => {
-      if (incoming.url === '/long') {
+      if (incoming.url === '/long' || incoming.url === '/held') {
         response.writeHead(200, { 'Content-Length': 1_000_000 });
         response.write('secret'.padEnd(500_000, 'x'));
-        setTimeout(() => response.end('y'.repeat(500_000)), 200);
+        if (incoming.url === '/long') setTimeout(() => response.end('y'.repeat(500_000)), 200);
       } else response.end(`secret answer to ${body}`);
     });
     incoming.on('error', () => {});
@@ -317,7 +351,7 @@ t.test('a connection ends with the key that proved it', async (t) => {
   const { outbound, folder, worker, admin } = await relayedPair(t, 'enforcing', 'enforcing');
   t.equal((await exchange(t, outbound, get)).status, 200);
   const held = await RawClient.connect(t, outbound);
-  held.write('GET /long HTTP/1.1\r\nHost: npu-worker\r\n\r\n');
+  held.write('GET /held HTTP/1.1\r\nHost: npu-worker\r\n\r\n');
   await held.until((text) => text.includes('secret'));
   await changeKeyring(folder, 'npu-worker', ({ inbound }) => {
     delete inbound['main-backend'];
