@@ -97,7 +97,8 @@ function fetchAll(): { readonly failed?: string } {
     renameSync(join(work, 'root'), unpacked);
     return {};
   } catch (error) {
-    return { failed: (error as Error).message };
+    // Another process may have been faster.
+    return existsSync(unpacked) ? {} : { failed: (error as Error).message };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

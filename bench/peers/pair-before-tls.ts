@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../tools/build.ts';
 import { startPair } from './countersign-pair.ts';
@@ -14,9 +15,10 @@ const buildLimitMs = 180_000;
 /** Builds it from the history, once; why there is none where that cannot be done. */
 export function pairBeforeTlsMissing(): string | undefined {
   if (existsSync(built)) return undefined;
-  const work = `${built}.${process.pid}`;
+  // Outside of node_modules, where Node strips no types.
+  const work = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
   try {
-    mkdirSync(work, { recursive: true });
+    mkdirSync(caches, { recursive: true });
     const archive = join(work, 'source.tar');
     command('git', ['archive', '--output', archive, commit], root);
     command('tar', ['-x', '-f', archive], work);
@@ -38,7 +40,7 @@ function command(program: string, args: readonly string[], cwd: string): void {
     timeout: buildLimitMs,
   });
   if (error !== undefined) throw new Error(`${program}: ${error.message}`);
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr.trim().split('\n').at(-1)}`);
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr.trim().slice(-500)}`);
 }
 
 /** Our pair as it was before its hop was sealed: what TLS costs, and what later work on the data path gave back. */
