@@ -86,9 +86,9 @@ export class Folder {
     });
   }
 
-  /** Replaced whole, so that a reader never sees half of it. */
+  /** Replaced whole, so that a reader never sees half of it; for this user alone, since the console's token is in it. */
   async writeUpJson(value: object): Promise<void> {
-    await replaceFile(this.at('up.json'), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o644 });
+    await replaceFile(this.at('up.json'), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   }
 
   async #write(name: string, value: object): Promise<void> {

@@ -47,3 +47,8 @@ export function inboundPort(basePort: number, index: number): number {
 export function appPort(basePort: number, index: number): number {
   return basePort + step * index + 8;
 }
+
+/** Where the console listens: 15080 with the default base. */
+export function consolePort(basePort: number): number {
+  return basePort + 80;
+}

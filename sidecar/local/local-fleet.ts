@@ -1,11 +1,12 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dist, root } from '../../tools/build.ts';
 import { Child, type ChildOptions } from './child.ts';
 import type { Folder } from './folder.ts';
 import { assertFree, type HeldSocket, holdSocket } from './held-socket.ts';
-import { type LocalService, layout } from './layout.ts';
+import { consolePort, type LocalService, layout } from './layout.ts';
 import { LocalSidecar, type Phase } from './local-sidecar.ts';
+import { projectFiles } from './project-files.ts';
 import { type LocalRedis, startRedis } from './redis.ts';
 
 export interface LocalFleetOptions {
@@ -36,6 +37,7 @@ export class LocalFleet {
   readonly #sidecars = new Map<string, LocalSidecar>();
   readonly #apps: Child[] = [];
   #redis: LocalRedis | undefined;
+  #console: string | undefined;
   #starting: Promise<void> = Promise.resolve();
   #stopping = false;
   readonly #break: (error: Error) => void;
@@ -61,6 +63,7 @@ export class LocalFleet {
 
   async #start(): Promise<void> {
     const { folder, basePort, ai } = this.#options;
+    await assertFree(consolePort(basePort));
     const places = new Map<LocalService, HeldSocket[]>();
     for (const service of this.services) places.set(service, await this.#hold(service));
     await folder.make();
@@ -98,7 +101,13 @@ export class LocalFleet {
     });
     await core.reached('ready');
     this.#watch(this.#redis.process);
+    this.#console = await this.#startConsole();
     await this.#writeUpJson();
+  }
+
+  /** The link to the console, with its token; undefined until it is started. */
+  get console(): string | undefined {
+    return this.#console;
   }
 
   phaseOf(service: string): Phase | undefined {
@@ -135,7 +144,8 @@ export class LocalFleet {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#starting.catch(() => undefined);
-    for (const name of ['up.json', 'control.sock']) await rm(this.#options.folder.at(name), { force: true });
+    for (const name of ['up.json', 'control.sock', 'console.link'])
+      await rm(this.#options.folder.at(name), { force: true });
     await Promise.all([
       ...[...this.#sidecars.values()].map((sidecar) => sidecar.stop()),
       ...this.#apps.map((app) => app.stop(stopGraceMs)),
@@ -181,6 +191,26 @@ export class LocalFleet {
     });
     const reason = await init.ended;
     if (reason !== 0) throw init.endedEarly(reason);
+  }
+
+  /** The link stands in a file of this user's, not in a log. */
+  async #startConsole(): Promise<string> {
+    const { folder, basePort } = this.#options;
+    const linkFile = folder.at('console.link');
+    const from = this.services.flatMap(({ admin }) => ['--from', `http://127.0.0.1:${admin}`]);
+    const files = ['--authorization', projectFiles.authorization, '--fleet', folder.at('fleet.yaml')];
+    const listen = ['--listen', `127.0.0.1:${consolePort(basePort)}`, '--link-file', linkFile];
+    const child = new Child({
+      name: 'countersign console',
+      command: join(dist, 'countersign'),
+      words: ['console', ...from, ...files, ...listen],
+      log: folder.logOf('console'),
+      milestones: { ready: /^console: listening/ },
+    });
+    this.#apps.push(child);
+    this.#watch(child);
+    await child.reached('ready');
+    return (await readFile(linkFile, 'utf8')).trim();
   }
 
   #startModel(port: number, ai: URL | undefined): Child {
@@ -230,6 +260,7 @@ export class LocalFleet {
     await this.#options.folder.writeUpJson({
       pid: process.pid,
       redis,
+      console: this.#console,
       services: Object.fromEntries(services),
     });
   }

@@ -72,6 +72,7 @@ async function startAll(fleet: LocalFleet, folder: Folder): Promise<void> {
   const built = (await build()).filter(({ fresh }) => fresh);
   for (const { name } of built) console.log(`built dist/${name}`);
   await fleet.start();
+  console.log(`console: ${fleet.console}`);
   const control = await serveControl(folder.control, fleet);
   // What is asked there is answered for as long as the fleet runs; the socket alone keeps nothing running.
   control.unref();

@@ -29,6 +29,7 @@ t.test('the local fleet, used as its users do', { timeout: 240_000 }, async (t) 
     t.match(up, {
       pid: process.pid,
       redis: /^redis:\/\/127\.0\.0\.1:\d+$/,
+      console: /^http:\/\/127\.0\.0\.1:\d+\/#token=[\w-]{43}$/,
       services: {
         'npu-worker': {
           app: `127.0.0.1:${npu.app}`,
@@ -40,6 +41,20 @@ t.test('the local fleet, used as its users do', { timeout: 240_000 }, async (t) 
         'main-backend': { routes: { [`127.0.0.1:${toModel}`]: 'ai-stack' } },
       },
     });
+  });
+
+  t.test('the console shows the fleet to whoever has the link', async (t) => {
+    const [, port, token] = /:(\d+)\/#token=(.*)$/.exec(fleet.console ?? '') ?? [];
+    const page = await httpCall(Number(port), { target: '/' });
+    t.match(page, { status: 200, text: /<script type="module" src="\/console.js">/ });
+    t.match(await httpCall(Number(port), { target: '/console.js' }), {
+      status: 200,
+      text: /countersign-token/,
+    });
+    t.match(await httpCall(Number(port), { target: '/api/fleet' }), { status: 401 });
+    const headers = { authorization: `Bearer ${token}` };
+    const { hosts } = JSON.parse((await httpCall(Number(port), { target: '/api/fleet', headers })).text);
+    t.match(hosts[0], { service: 'main-backend', host: '127.0.0.1', phase: 'logging', health: 'ready' });
   });
 
   t.test('the three commands on the board do what it says', async (t) => {

@@ -250,7 +250,16 @@ function happen(
   // Spread around its mean, in a way that is the same in every run.
   const duration = ms * (0.6 + ((serial * 37) % 100) / 120) * (serial % 97 === 0 ? 6 : 1);
   const requestId = `${serial.toString(16).padStart(8, '0')}-5be1-4c57-9d0a-2f4c7e61a0b3`;
-  const common = { requestId, callee, method, path, startedAtMs: 0, endedAtMs: duration, status: 200 };
+  const common = {
+    requestId,
+    callee,
+    method,
+    path,
+    startedAtMs: 0,
+    firstByteAtMs: duration / 2,
+    endedAtMs: duration,
+    status: 200,
+  };
   const named = caller === undefined ? { caller: undefined, kid: undefined } : { caller, kid: `${caller}/3` };
   const hop = caller === undefined ? undefined : { sealed: true, host: hostOf(caller) };
   telemetryOf(callee).record(

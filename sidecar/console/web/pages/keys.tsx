@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks';
 import { ageText } from '../../../fleet-view/quantities.ts';
 import type { Generation, KeysPage, RotationStep, ServiceKeys } from '../../keys-page.ts';
 import type { PageProps } from '../page-props.ts';
@@ -7,6 +8,7 @@ import { counted, timeText } from '../text.ts';
 
 const dayMs = 86_400_000;
 const rotationDays = 90;
+const shownAtOnce = 40;
 
 /** Page 6: generations of keys, and who has loaded what. */
 export function Keys(props: PageProps) {
@@ -18,6 +20,11 @@ export function Keys(props: PageProps) {
 }
 
 function KeysView({ page: { services, silent, taken_at } }: { readonly page: KeysPage }) {
+  const [filter, setFilter] = useState('');
+  const shown = services
+    .filter(({ service }) => service.includes(filter.toLowerCase()))
+    .toSorted((a, b) => Number(b.rotation !== undefined) - Number(a.rotation !== undefined))
+    .slice(0, shownAtOnce);
   const rotating = services.filter(({ rotation }) => rotation !== undefined);
   return (
     <>
@@ -41,8 +48,20 @@ function KeysView({ page: { services, silent, taken_at } }: { readonly page: Key
           <code>countersign keys init</code> makes the first ones.
         </Empty>
       )}
+      {services.length > shownAtOnce && (
+        <div class="filters">
+          <label class="grow">
+            Service
+            <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
+          </label>
+          <span class="muted">
+            {shown.length} of {counted(services.length, 'service')}; those whose key is being replaced come
+            first
+          </span>
+        </div>
+      )}
       <div class="grid">
-        {services.map((each) => (
+        {shown.map((each) => (
           <Service key={each.service} keys={each} nowMs={Date.parse(taken_at)} />
         ))}
       </div>

@@ -19,8 +19,9 @@ export function EdgeDrawing({
   const layout = useMemo(() => layoutOf(edges), [shape]);
   const byName = new Map(edges.map((edge) => [`${edge.caller} ${edge.callee}`, edge]));
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reached by keyboard
-    <section class="drawing" aria-label="Services and their calls" tabIndex={0}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <div class="drawing" role="group" aria-label="Services and their calls" tabIndex={0}>
       <svg width={layout.width} height={layout.height} viewBox={`0 0 ${layout.width} ${layout.height}`}>
         <title>Services and their calls</title>
         <defs>
@@ -73,7 +74,7 @@ export function EdgeDrawing({
           );
         })}
       </svg>
-    </section>
+    </div>
   );
 }
 
@@ -91,15 +92,14 @@ function EdgeLine({
   const { caller, callee, state, denied, traffic, sealed_share } = edge;
   const name = `${caller} ${callee}`;
   const isSealed = sealed_share === 1;
-  const title = `${caller} to ${callee}: ${state}, ${rateText(traffic.per_second)} calls a second${isSealed ? ', sealed' : ''}${
-    denied > 0 ? `, ${denied} denied` : ''
-  }`;
   const times =
     traffic.p50_seconds === undefined
       ? ''
       : `${durationText(traffic.p50_seconds)} / ${durationText(traffic.p99_seconds)}`;
   const rate = state === 'never-seen' ? 'never seen' : `${rateText(traffic.per_second)}/s`;
   const first = denied > 0 ? `${rate} · ${rateText(denied)} denied` : rate;
+  // What is to be seen of it stands in its name, so that it can be said aloud.
+  const title = `${caller} to ${callee}, ${state}${isSealed ? ', sealed' : ''}: ${first} ${times}`.trimEnd();
   const width = Math.max(first.length * 6.6 + (isSealed ? 16 : 0), times.length * 5.8) + 12;
   const height = times === '' ? 20 : 34;
   const firstLine = times === '' ? y + 4 : y - 3;
@@ -108,7 +108,7 @@ function EdgeLine({
     <g
       class={`edge ${state}${isChosen ? ' chosen' : ''}${denied > 0 ? ' denied' : ''}`}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-label={visible(title, 300)}
       aria-pressed={isChosen}
       onClick={() => onChoose(name)}
@@ -123,7 +123,7 @@ function EdgeLine({
       {isSealed && <Lock x={x - width / 2 + 6} y={firstLine - 10} />}
       <text x={isSealed ? x + 7 : x} y={firstLine} text-anchor="middle" class="rate">
         {first}
-      </text>
+      </text>{' '}
       {times !== '' && (
         <text x={x} y={y + 12} text-anchor="middle" class="times">
           {times}
