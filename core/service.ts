@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import { Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { Archive } from './chat/archive.ts';
 import { Chat } from './chat/chat.ts';
 import { LiveTurns } from './chat/live-turns.ts';
@@ -39,6 +39,7 @@ import { tokenRoutes } from './http/token-routes.ts';
 import { CallerLimits } from './limits/caller-limits.ts';
 import { ModelClient } from './llm/client.ts';
 import { ModelFleet } from './llm/model-fleet.ts';
+import { ModelMetrics } from './llm/model-metrics.ts';
 import { ServedModels } from './llm/served-models.ts';
 import { ModelTransport } from './llm/transport.ts';
 import { Membership } from './membership/membership.ts';
@@ -108,9 +109,11 @@ export async function startCore(
   const stopping = new AbortController();
   const live = new LiveTurns(timeouts.hang_up);
   const limits = { turnMs: timeouts.turn, stopping: stopping.signal };
-  const model = new ModelClient(transport);
+  const modelMetrics = new ModelMetrics(models.models, config.models.service, registry);
+  const model = new ModelClient(transport, modelMetrics);
   const summaries = new Summaries(turns, planner, model, fleet, log);
-  const chat = new Chat(planner, model, fleet, sessions, live, summaries, limits);
+  const chat = new Chat(planner, model, fleet, sessions, live, summaries, limits, modelMetrics);
+  countTurns(chat, registry);
   const archive = new Archive(conversationStore(database), windows, log);
   const files = new ConversationFiles({
     files: fileStore(database),
@@ -171,6 +174,17 @@ export async function startCore(
     await close();
     throw error;
   }
+}
+
+function countTurns(chat: Chat, registry: Registry): void {
+  new Gauge({
+    name: 'countersign_core_turns_in_flight',
+    help: 'Turns that have begun and not ended, with or without a client that listens.',
+    registers: [registry],
+    collect() {
+      this.set(chat.turnsInFlight);
+    },
+  });
 }
 
 /** The database that core.yaml names. */

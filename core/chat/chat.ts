@@ -1,5 +1,6 @@
-import type { ModelClient } from '../llm/client.ts';
+import type { ModelClient, ModelRequest } from '../llm/client.ts';
 import { type ModelFleet, mayFallBack } from '../llm/model-fleet.ts';
+import type { ModelMetrics } from '../llm/model-metrics.ts';
 import type { ModelStream } from '../llm/model-stream.ts';
 import { CoreError } from '../terms/errors.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
@@ -46,7 +47,7 @@ type Opened =
   | { readonly turn: TurnRecord; readonly live: LiveTurn | undefined; readonly signal: AbortSignal }
   | { readonly replay: Completion };
 
-type Send<Answer> = (body: object, signal: AbortSignal) => Promise<Answer>;
+type Send<Answer> = (body: ModelRequest, signal: AbortSignal) => Promise<Answer>;
 
 /** Answers chat requests: remembers, plans, asks the model, and keeps what was said. */
 export class Chat {
@@ -57,6 +58,8 @@ export class Chat {
   readonly #live: LiveTurns;
   readonly #summaries: Summaries;
   readonly #limits: TurnLimits;
+  readonly #metrics: ModelMetrics;
+  #turnsInFlight = 0;
 
   constructor(
     planner: Planner,
@@ -66,6 +69,7 @@ export class Chat {
     live: LiveTurns,
     summaries: Summaries,
     limits: TurnLimits,
+    metrics: ModelMetrics,
   ) {
     this.#planner = planner;
     this.#model = model;
@@ -74,6 +78,27 @@ export class Chat {
     this.#live = live;
     this.#summaries = summaries;
     this.#limits = limits;
+    this.#metrics = metrics;
+  }
+
+  /** Turns that have begun and not ended, with or without a client that listens. */
+  get turnsInFlight(): number {
+    return this.#turnsInFlight;
+  }
+
+  /** Begins a turn, which ends with `clear`. */
+  #begin(): ReturnType<typeof limitOf> {
+    const { signal, clear } = limitOf(this.#limits);
+    this.#turnsInFlight++;
+    let isOver = false;
+    return {
+      signal,
+      clear: () => {
+        if (!isOver) this.#turnsInFlight--;
+        isOver = true;
+        clear();
+      },
+    };
   }
 
   /**
@@ -83,7 +108,7 @@ export class Chat {
    * @throws {CoreError | import('../llm/failures.ts').ModelRefusal}
    */
   async complete(call: ChatCall, gone: AbortSignal): Promise<Answered<Completion>> {
-    const limit = limitOf(this.#limits);
+    const limit = this.#begin();
     try {
       const opened = await this.#open(call, gone, limit.signal);
       if ('replay' in opened) return { body: opened.replay, context: undefined };
@@ -121,7 +146,7 @@ export class Chat {
    * @throws as {@link complete}; the stream throws the same
    */
   async stream(call: ChatCall, gone: AbortSignal): Promise<Answered<EventSource>> {
-    const limit = limitOf(this.#limits);
+    const limit = this.#begin();
     const showUsage = call.request.stream_options?.include_usage === true;
     let opened: Opened;
     try {
@@ -205,7 +230,10 @@ export class Chat {
     let failure: unknown;
     for (const model of this.#fleet.candidates(this.#planner.modelOf(request))) {
       try {
-        const plan = spending(await this.#planner.plan(request, model, turn, caller, signal), spent);
+        const planned = await this.#planner.plan(request, model, turn, caller, signal);
+        const plan = spending(planned, spent, (usage) =>
+          this.#metrics.spent(planned.model, owner.service, usage),
+        );
         turn.planned(plan, model);
         const body = toModelRequest(request, model, plan);
         const answer = await this.#fleet.ask(model, signal, () => send(body, signal));
@@ -274,11 +302,16 @@ function limitOf({ turnMs, stopping }: TurnLimits): { signal: AbortSignal; clear
 }
 
 /** A plan that tells the tokens of the answer as well when the model reports what it has used. */
-function spending(plan: Plan, spent: ChatCall['spent']): Plan {
+function spending(
+  plan: Plan,
+  spent: ChatCall['spent'],
+  reported: (usage: Parameters<Plan['learn']>[0]) => void,
+): Plan {
   return {
     ...plan,
     learn(usage) {
       plan.learn(usage);
+      reported(usage);
       if (typeof usage?.completion_tokens === 'number') spent(usage.completion_tokens);
     },
   };

@@ -77,7 +77,7 @@ export function toModelRequest(
   request: ChatRequest,
   model: string,
   fitted: { readonly messages: readonly Message[]; readonly maxOutputTokens: number },
-): Record<string, unknown> {
+): { readonly model: string } & Readonly<Record<string, unknown>> {
   const {
     metadata: _,
     store: __,

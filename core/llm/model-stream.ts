@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ModelFailure } from './failures.ts';
+import type { Operation } from './model-metrics.ts';
 import { EventSplitter } from './sse.ts';
 
 /** What the connection gets after `[DONE]` to end the answer, so that it can be kept. */
@@ -23,9 +24,14 @@ export class ModelStream {
   readonly #body: Readable;
   readonly #named: (error: unknown) => Error;
   readonly #service: string;
+  readonly #operation: Operation;
 
-  /** @param named makes an error of the connection one of ours */
-  constructor(body: Readable, service: string, named: (error: unknown) => Error) {
+  /**
+   * @param named makes an error of the connection one of ours
+   * @param operation told of the first chunk and of the end
+   */
+  constructor(body: Readable, service: string, named: (error: unknown) => Error, operation: Operation) {
+    this.#operation = operation;
     this.#body = body;
     this.#service = service;
     this.#named = named;
@@ -45,6 +51,7 @@ export class ModelStream {
       reject(error);
     };
     const onData = (bytes: Buffer) => {
+      this.#operation.chunk();
       try {
         if (reader.plain !== undefined && splitter.atStart && isPlain(bytes)) {
           waitFor(reader.plain(bytes));
@@ -79,6 +86,10 @@ export class ModelStream {
           countsAgainstModel: true,
         }),
       ),
+    );
+    promise.then(
+      () => this.#operation.end(),
+      (error: unknown) => this.#operation.end(error),
     );
     return promise;
   }

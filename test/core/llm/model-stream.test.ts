@@ -2,6 +2,8 @@ import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { ModelStream } from '../../../core/llm/model-stream.ts';
 
+const operation = { chunk() {}, end() {} };
+
 const told = (choice: object, more: object = {}) =>
   `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, ...choice }], ...more })}\n\n`;
 const word = (content: string) => told({ delta: { content }, finish_reason: null });
@@ -10,7 +12,7 @@ const ended = `${told({ delta: {}, finish_reason: 'stop' })}data: [DONE]\n\n`;
 /** What a reader gets of an answer that comes in these reads. */
 async function read(...reads: string[]): Promise<{ plain: string[]; events: string[] }> {
   const body = new PassThrough();
-  const stream = new ModelStream(body, 'ai-stack', (error) => error as Error);
+  const stream = new ModelStream(body, 'ai-stack', (error) => error as Error, operation);
   const plain: string[] = [];
   const events: string[] = [];
   const whole = stream.read({
@@ -56,7 +58,7 @@ t.test('an event in two reads is put together', async (t) => {
 
 t.test('waits for a reader that has no room', async (t) => {
   const body = new PassThrough();
-  const stream = new ModelStream(body, 'ai-stack', (error) => error as Error);
+  const stream = new ModelStream(body, 'ai-stack', (error) => error as Error, operation);
   const { promise: room, resolve: make } = Promise.withResolvers<void>();
   let taken = 0;
   const whole = stream.read({ events: () => (++taken === 1 ? room : undefined) });
