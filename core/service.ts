@@ -19,6 +19,7 @@ import { ContextWindow } from './context/context-window.ts';
 import type { Database } from './database/database.ts';
 import { openDatabase } from './database/open-database.ts';
 import { watchEventLoop } from './event-loop/event-loop.ts';
+import { openFeeds } from './exports.ts';
 import type { ContentStore } from './files/content-store.ts';
 import { ConversationFiles } from './files/conversation-files.ts';
 import { DatabaseStore } from './files/database-store.ts';
@@ -109,8 +110,9 @@ export async function startCore(
   const stopping = new AbortController();
   const live = new LiveTurns(timeouts.hang_up);
   const limits = { turnMs: timeouts.turn, stopping: stopping.signal };
+  const feeds = openFeeds(config, version, registry, log);
   const modelMetrics = new ModelMetrics(models.models, config.models.service, registry);
-  const model = new ModelClient(transport, modelMetrics);
+  const model = new ModelClient(transport, modelMetrics, feeds?.traces);
   const summaries = new Summaries(turns, planner, model, fleet, log);
   const chat = new Chat(planner, model, fleet, sessions, live, summaries, limits, modelMetrics);
   countTurns(chat, registry);
@@ -123,7 +125,7 @@ export async function startCore(
   });
   const readers = new UnownedReaders(config.unowned_readers);
 
-  const app = await buildServer(log, registry, version);
+  const app = await buildServer(log, registry, version, feeds?.traces);
   const listener = new Listener(app.server);
   const callerLimits = new CallerLimits(config.limits);
   await useCors(app, config.cors);
@@ -166,6 +168,7 @@ export async function startCore(
     await database.close();
     await vocabularies.close();
     await transport.close();
+    await feeds?.close();
     await eventLoop.close();
   };
   try {

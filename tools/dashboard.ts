@@ -90,6 +90,97 @@ const rows: readonly { readonly title: string; readonly panels: readonly Panel[]
     ],
   },
   {
+    title: 'Where time goes',
+    panels: [
+      {
+        title: 'Time to first byte, 99th percentile',
+        description:
+          'From the head of the request to the first byte of the answer, of calls that were answered.',
+        unit: 's',
+        queries: [
+          [
+            '{{peer}} → {{service}}',
+            `histogram_quantile(0.99, sum by (le, peer, service) (rate(countersign_time_to_first_byte_seconds_bucket{${inbound}}[5m])))`,
+          ],
+        ],
+      },
+      {
+        title: 'Overhead, median and 99th percentile',
+        description: 'What the sidecars themselves add to calls, see docs/operate.md.',
+        unit: 's',
+        queries: ['0.5', '0.99'].map((quantile) => [
+          `${quantile} {{service}} {{host}} {{direction}}`,
+          `histogram_quantile(${quantile}, sum by (le, service, host, direction) (rate(countersign_overhead_seconds_bucket{${of}}[5m])))`,
+        ]),
+      },
+      {
+        title: 'Calls in flight',
+        description: 'Begun and not ended.',
+        unit: 'short',
+        queries: [['{{service}} {{host}} {{direction}}', `countersign_in_flight{${of}}`]],
+      },
+    ],
+  },
+  {
+    title: 'Core',
+    panels: [
+      {
+        title: 'Turns in flight',
+        description: 'Also those whose client has hung up.',
+        unit: 'short',
+        queries: [['{{instance}}', 'countersign_core_turns_in_flight']],
+      },
+      {
+        title: 'Time to first token, median and 99th percentile',
+        description: 'Of streamed answers, by model.',
+        unit: 's',
+        queries: ['0.5', '0.99'].map((quantile) => [
+          `${quantile} {{gen_ai_request_model}}`,
+          `histogram_quantile(${quantile}, sum by (le, gen_ai_request_model) (rate(gen_ai_client_operation_time_to_first_chunk_seconds_bucket[5m])))`,
+        ]),
+      },
+      {
+        title: 'Tokens a second by caller',
+        description: 'As models report them.',
+        unit: 'short',
+        queries: [
+          [
+            '{{caller}} {{model}} {{type}}',
+            'sum by (caller, model, type) (rate(countersign_core_tokens_total[5m]))',
+          ],
+        ],
+      },
+      {
+        title: 'Model calls that fail',
+        description: 'By what they failed with.',
+        unit: 'reqps',
+        queries: [
+          [
+            '{{gen_ai_request_model}} {{error_type}}',
+            'sum by (gen_ai_request_model, error_type) (rate(gen_ai_client_operation_duration_seconds_count{error_type!=""}[5m]))',
+          ],
+        ],
+      },
+      {
+        title: 'Models that cool down',
+        description: 'Their fallbacks answer.',
+        unit: 'short',
+        queries: [['{{instance}} {{model}}', 'countersign_core_model_cooling']],
+      },
+      {
+        title: 'Exports that are lost',
+        description: 'Spans, denials and lines of the access log, a second.',
+        unit: 'short',
+        queries: [
+          [
+            '{{service}} {{host}} {{signal}}',
+            `sum by (service, host, signal) (rate(countersign_exports_dropped_total{${of}}[5m]))`,
+          ],
+        ],
+      },
+    ],
+  },
+  {
     title: 'Security',
     panels: [
       {

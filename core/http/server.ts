@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { Feed } from '../../signals/feed.ts';
 import { earlyErrors, useOpenAiErrors } from './errors.ts';
 import { useJsonBounds } from './json-bounds.ts';
 import { useMetrics } from './metrics.ts';
+import { useTraces } from './onward.ts';
 import { useOpenApi } from './openapi.ts';
 import { useZod } from './schemas.ts';
 
@@ -16,6 +18,7 @@ export async function buildServer(
   logger: FastifyBaseLogger,
   registry: Registry,
   version: string,
+  traces: Feed | undefined,
 ): Promise<FastifyInstance> {
   const app = Fastify({
     ...earlyErrors,
@@ -36,6 +39,7 @@ export async function buildServer(
   useJsonBounds(app);
   useOpenAiErrors(app);
   useMetrics(app, registry, version);
+  useTraces(app, traces);
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(
       {

@@ -126,7 +126,7 @@ export class ModelMetrics {
 }
 
 /** A value of few: the code of an error of ours. */
-function errorType(error: unknown): string {
+export function errorType(error: unknown): string {
   if (error === undefined) return '';
   if (error instanceof CoreError || error instanceof ModelRefusal) return error.code;
   return (error as Error | null)?.name === 'AbortError' ? 'cancelled' : '_OTHER';

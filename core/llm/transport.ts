@@ -14,6 +14,8 @@ export interface ModelCall {
   readonly path: string;
   readonly body?: string | Buffer;
   readonly signal: AbortSignal;
+  /** Beside those that every call has. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** To the head of the answer; default `timeouts.response`. */
   readonly responseMs?: number;
 }
@@ -51,6 +53,7 @@ export class ModelTransport {
         host: this.service,
         accept: 'application/json, text/event-stream',
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...call.headers,
       },
       body: call.body ?? null,
       signal,

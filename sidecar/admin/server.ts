@@ -11,6 +11,7 @@ import {
 import type { EventFeed } from '../telemetry/event-feed.ts';
 import { metricsContentType, renderMetrics } from '../telemetry/metrics.ts';
 import type { TelemetrySnapshot } from '../telemetry/snapshot.ts';
+import { metricsFormat } from './accept.ts';
 import { EventStream } from './event-stream.ts';
 import { isLoopbackHost } from './host-check.ts';
 
@@ -84,11 +85,12 @@ async function answer(request: IncomingMessage, sources: AdminSources): Promise<
   if (path === '/observed') return json(gathered(sources.observed(await sources.snapshot())));
   if (path === '/events') return { status: 200, type: 'text/event-stream', body: '' };
   if (path === '/metrics') {
+    const format = metricsFormat(request.headers.accept);
     const [snapshot, status] = [await sources.snapshot(), await sources.status()];
     return {
       status: 200,
-      type: metricsContentType,
-      body: await renderMetrics(snapshot, { phase: status.phase, version: status.version }),
+      type: metricsContentType[format],
+      body: await renderMetrics(snapshot, { phase: status.phase, version: status.version }, format),
     };
   }
   return problem(404, 'No such page', 'There are /metrics, /status, /denials, /observed and /events.');

@@ -148,6 +148,7 @@ function follow(sidecar: Sidecar, policy: PolicySource, keys: KeySource, { logge
     onRefused: refused,
   });
   const reload = () => {
+    sidecar.reopenAccessLog();
     void reloadPolicy();
     keys.reload().catch(refused);
   };

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ListenAddress, parseListenAddress } from '../../config/address.ts';
 import type { InheritedSockets } from '../../config/inherited-sockets.ts';
 import type { Build } from '../../config/program.ts';
+import type { ExportThread } from '../../signals/export-thread.ts';
+import type { Feeds } from '../../signals/feeds.ts';
 import { type Admin, startAdmin } from '../admin/server.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import { newSharedAdmission } from '../connections/admission.ts';
@@ -23,6 +25,7 @@ import { Telemetry } from '../telemetry/telemetry.ts';
 import type { Binary } from './binary.ts';
 import { callWatch } from './call-watch.ts';
 import { DataPath } from './data-path.ts';
+import { openFeeds, startExports } from './exports.ts';
 import { Thread } from './threads.ts';
 
 /** What a sidecar is made of; everything is loaded and the state lock is held before it is made. */
@@ -59,11 +62,15 @@ export class Sidecar {
   #admin: Admin | undefined;
   #ready = false;
   readonly #events: EventFeed;
+  readonly #exports: ExportThread | undefined;
+  readonly #feeds: Feeds | undefined;
 
   constructor(parts: SidecarParts) {
     const { config, policy, keys, state, logger, binary } = parts;
     this.#parts = parts;
     this.#keyring = keys.current;
+    this.#exports = startExports(config, keys.current.host, binary.phase, parts.build, logger);
+    this.#feeds = openFeeds(this.#exports?.attach(), config, logger);
     this.#path = new DataPath({
       config,
       applyVerdict: binary.applyVerdict,
@@ -71,6 +78,7 @@ export class Sidecar {
         service: config.service,
         peers: policy.current.fleet.services.keys(),
         logger,
+        feeds: this.#feeds,
         gauges: () => ({
           replayEntries: state.memory.entries,
           keyAges: parts.observed.keyAges(kidsOf(keys.current)),
@@ -104,7 +112,13 @@ export class Sidecar {
     const { listen, group } = config.admin;
     const ownAdmin = 'path' in listen ? { ...listen, group } : listen;
     for (const [index] of others.entries()) {
-      const start = { worker: index + 1, config, state: state.shared, admission: this.#admission };
+      const start = {
+        worker: index + 1,
+        config,
+        state: state.shared,
+        admission: this.#admission,
+        signals: this.#exports?.attach(),
+      };
       const onCalls = (batch: EventBatch) => this.#events.publish(batch);
       this.#threads.push(await Thread.start(binary.phase, start, { onFault, onCalls }));
     }
@@ -129,6 +143,11 @@ export class Sidecar {
       throw error;
     }
     this.#parts.observed.saveRegularly(() => this.#snapshot());
+  }
+
+  /** Opens the access log anew: what rotates it has renamed it. */
+  reopenAccessLog(): void {
+    this.#exports?.reopen();
   }
 
   /** From now on `/status` says that callers with a right clock are accepted. */
@@ -211,6 +230,7 @@ export class Sidecar {
     await observed.close(await this.#snapshot()).catch(() => {});
     this.#path.close();
     await this.#everyThread((thread) => thread.ask('close'));
+    await this.#feeds?.close();
   }
 
   async #isUndecided(): Promise<boolean> {

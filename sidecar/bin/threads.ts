@@ -49,7 +49,9 @@ export class Thread {
 
   /** Starts a thread and waits until it can be asked to listen. */
   static async start(phase: Phase, start: WorkerStart, events: ThreadEvents): Promise<Thread> {
-    const thread = new Thread(startWorker(`sidecar/bin/${phase}-worker`, { workerData: start }), events);
+    const { signals } = start;
+    const options = { workerData: start, transferList: signals === undefined ? [] : [signals] };
+    const thread = new Thread(startWorker(`sidecar/bin/${phase}-worker`, options), events);
     await new Promise<unknown>((resolve, reject) => thread.#waiting.set(0, { resolve, reject }));
     return thread;
   }

@@ -14,6 +14,7 @@ import { Telemetry } from '../telemetry/telemetry.ts';
 import type { Binary } from './binary.ts';
 import { callWatch } from './call-watch.ts';
 import { DataPath } from './data-path.ts';
+import { openFeeds } from './exports.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -21,6 +22,8 @@ export interface WorkerStart {
   readonly config: SidecarConfig;
   readonly state: SharedState;
   readonly admission: SharedAdmission;
+  /** To the thread that exports signals; undefined when nothing is exported. */
+  readonly signals: MessagePort | undefined;
 }
 
 /** What the main thread asks of a worker; every question is answered once. */
@@ -35,7 +38,7 @@ export interface WorkerCalls {
   isUndecided(): boolean;
   endWaiting(side: 'inbound' | 'outbound'): void;
   openConnections(): number;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface Question {
@@ -54,10 +57,11 @@ export interface ToldEvents {
 /** Runs the data path of one worker thread: its binary is that of the program, for it is part of the same bundle. */
 export async function runWorkerThread(binary: Binary): Promise<void> {
   const port = parentPort as MessagePort;
-  const { worker, config, state, admission } = workerData as WorkerStart;
+  const { worker, config, state, admission, signals } = workerData as WorkerStart;
   const log = openLog({ service: config.service, phase: binary.phase, version: thisBuild().version, worker });
   const [policy, keys] = await Promise.all([PolicySource.open(config), KeySource.open(config.keyring)]);
   const { memory, marks } = attachState(state);
+  const feeds = openFeeds(signals, config, log.logger);
   const path = new DataPath({
     config,
     applyVerdict: binary.applyVerdict,
@@ -65,6 +69,7 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
       service: config.service,
       peers: policy.current.fleet.services.keys(),
       logger: log.logger,
+      feeds,
       worker,
     }),
     replay: {
@@ -92,9 +97,10 @@ export async function runWorkerThread(binary: Binary): Promise<void> {
     isUndecided: () => path.isUndecided(),
     endWaiting: (side) => path.endWaiting(side),
     openConnections: () => path.openConnections,
-    close() {
+    async close() {
       path.close();
       marks.close();
+      await feeds?.close();
       void log.end();
       // After the answer has left.
       setImmediate(() => port.close());

@@ -20,6 +20,7 @@ import {
   size,
   socketAddress,
 } from '../../config/units.ts';
+import { sidecarTelemetrySchema } from '../../signals/config.ts';
 
 const group = z
   .string({ error: 'the name of a group' })
@@ -123,6 +124,7 @@ export const sidecarConfigSchema = z
       .describe('Threads that serve calls. More than one needs TCP listeners for `outbound`.'),
     limits: limits.prefault({}).describe('What one sidecar takes on.'),
     timeouts: timeouts.prefault({}).describe('How long it waits.'),
+    telemetry: sidecarTelemetrySchema.describe('What is exported beside the admin pages. Default: nothing.'),
   })
   .superRefine((config, context) => {
     const issue = (path: readonly string[], message: string) =>
@@ -195,6 +197,9 @@ export async function loadSidecarConfig(file: string): Promise<SidecarFile> {
     authorization: from(config.authorization),
     keyring: from(config.keyring),
     state: from(config.state),
+    ...(config.telemetry?.access_log !== undefined && {
+      telemetry: { ...config.telemetry, access_log: from(config.telemetry.access_log) },
+    }),
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return {

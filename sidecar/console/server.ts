@@ -128,7 +128,7 @@ async function metrics(
     service === undefined || host === undefined ? undefined : await sources.readMetrics(service, host);
   if (text === undefined)
     return problem(request, response, 404, 'Expected /hosts/SERVICE/HOST/metrics of a host in fleet.yaml.');
-  send(request, response, 200, metricsContentType, text);
+  send(request, response, 200, metricsContentType.prometheus, text);
 }
 
 function decoded(text: string): string | undefined {

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { Span } from '../../signals/trace-context.ts';
 import { FieldSection } from '../http1/field-section.ts';
 import type { RequestToSend } from '../http1/outgoing-message.ts';
 import { problem } from '../http1/problem.ts';
@@ -35,6 +36,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
   /** Raw path, without the query. */
   readonly path: string;
   readonly facts: CallFacts;
+  readonly span: Span | undefined;
   readonly #role: Role;
   /** Monotonic milliseconds. */
   readonly #startedAtMs: number;
@@ -75,7 +77,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
     this.method = head.method;
     this.path = head.path;
     this.facts = facts;
-    role.onStart(this);
+    this.span = role.onStart(facts, head);
   }
 
   /** Reads a body of known length as a whole (see `CallerEnd.collect`). */
@@ -435,6 +437,7 @@ export class Exchange implements Call, CallerEvents, CalleeEvents {
       verdict: failure === undefined || ('allowed' in verdict && !verdict.allowed) ? verdict : failure,
       disposition: failure === undefined ? 'forwarded' : 'refused',
       status: this.#status,
+      span: this.span,
     });
     return endedAtMs - this.#startedAtMs;
   }

@@ -1,3 +1,4 @@
+import type { Span } from '../../signals/trace-context.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import type { RequestToSend } from '../http1/outgoing-message.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -50,6 +51,8 @@ export interface Call {
   /** Raw path, without the query. */
   readonly path: string;
   readonly facts: CallFacts;
+  /** Its span, when it belongs to a sampled trace: what is sent continues the trace below it. */
+  readonly span: Span | undefined;
   /** Whether it has neither been answered nor come to an end. */
   readonly isWaiting: boolean;
   /** Whether its body can be used: it is collected, or its way to the callee is open. */
@@ -94,8 +97,8 @@ export interface Role {
   /** The exchange has become a tunnel, which ends with `onTunnelEnd`. */
   onTunnel(call: Call): void;
   onTunnelEnd(call: Call): void;
-  /** A call has begun: called once, before anything happens to it. */
-  onStart(call: Call): void;
+  /** A call has begun: called once, before anything happens to it. @returns its span, if it belongs to a sampled trace */
+  onStart(facts: CallFacts, head: RequestHead): Span | undefined;
   /** The exchange is over, or has become a tunnel: called once. */
   onEnd(record: CallRecord): void;
 }

@@ -1,3 +1,5 @@
+import { traceparentOf } from '../../signals/trace-context.ts';
+import type { Call } from '../exchange/role.ts';
 import { dropTable } from '../http1/field-lines.ts';
 import { FieldSection } from '../http1/field-section.ts';
 import type { RequestToSend } from '../http1/outgoing-message.ts';
@@ -13,6 +15,16 @@ const dropped = dropTable(
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+);
+
+/** As `dropped`, of a call in a trace that is continued. */
+const droppedInTrace = dropTable(
+  ...requestHopFields,
+  ...serviceFields,
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'traceparent',
 );
 
 /** Who calls, as far as the app may be told. */
@@ -36,8 +48,7 @@ export type AppFraming =
  */
 export function composeForApp(
   head: RequestHead,
-  requestId: string,
-  peerAddress: string,
+  { requestId, span, callerEnd: { peerAddress } }: Call,
   proven: Caller | undefined,
   service: string,
   body: AppFraming,
@@ -46,7 +57,8 @@ export function composeForApp(
   const received = proven === undefined ? undefined : head.known(fieldId['x-forwarded-for']);
   const fields = new FieldSection();
   if (head.countOf[fieldId.host] === 0) fields.add('Host', authority);
-  fields.addKept(head, dropped, head.hopByHop);
+  fields.addKept(head, span === undefined ? dropped : droppedInTrace, head.hopByHop);
+  if (span !== undefined) fields.add('traceparent', traceparentOf(span));
   if (proven?.alone !== true) addForeignSignatures(head, fields);
   if (proven !== undefined) fields.add('X-Service-ID', proven.caller);
   fields

@@ -1,3 +1,4 @@
+import { continueTrace, type Span } from '../../signals/trace-context.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
 import { Exchange } from '../exchange/exchange.ts';
@@ -163,9 +164,8 @@ export class Inbound implements RequestHandler, Role {
     framing: AppFraming,
     body: Buffer | GuardedBody | undefined,
   ): void {
-    const { requestId, callerEnd } = exchange;
     const { service } = this.#given.config;
-    const request = composeForApp(head, requestId, callerEnd.peerAddress, proof, service, framing);
+    const request = composeForApp(head, exchange, proof, service, framing);
     const prepared = { permit, request, body, shareable: false, sealed: false };
     exchange.send({ destinations: this.#app, prepared, isStreamed: body instanceof GuardedBody });
   }
@@ -306,8 +306,12 @@ export class Inbound implements RequestHandler, Role {
     this.#tunnels.delete(exchange);
   }
 
-  onStart(): void {
-    this.#given.telemetry.callStarted('inbound');
+  /** A trace is continued for proven callers only: nobody else may have us send spans. */
+  onStart({ caller }: CallFacts, head: RequestHead): Span | undefined {
+    const { telemetry } = this.#given;
+    telemetry.callStarted('inbound');
+    if (caller === undefined || !telemetry.tracesCalls) return undefined;
+    return continueTrace(head.known(fieldId.traceparent));
   }
 
   onEnd(call: CallRecord): void {

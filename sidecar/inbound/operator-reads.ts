@@ -64,7 +64,7 @@ export class OperatorReads implements Role {
 
   onTunnelEnd(): void {}
 
-  onStart(): void {}
+  onStart(): undefined {}
 
   onEnd(): void {}
 }

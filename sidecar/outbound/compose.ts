@@ -13,6 +13,15 @@ import { type Added, isChunked, OutgoingRequest, trailerField } from './outgoing
 /** What ends here on the way to the callee, or is written anew. */
 const dropped = dropTable(...requestHopFields, ...serviceFields, 'host', 'content-digest');
 
+/** As `dropped`, of a call in a trace that is continued. */
+const droppedInTrace = dropTable(
+  ...requestHopFields,
+  ...serviceFields,
+  'host',
+  'content-digest',
+  'traceparent',
+);
+
 /** A key to sign with, and its key id. */
 export interface SigningKey {
   readonly kid: string;
@@ -67,9 +76,10 @@ export function composeForCallee(
   }
   const fields = new FieldSection()
     .add('Host', added.callee)
-    .addKept(head, dropped, head.hopByHop)
+    .addKept(head, added.traceparent === undefined ? dropped : droppedInTrace, head.hopByHop)
     .add('X-Service-ID', added.service)
     .add('X-Request-ID', requestId);
+  if (added.traceparent !== undefined) fields.add('traceparent', added.traceparent);
   if (body.proof === 'digest') fields.add('Content-Digest', body.digest);
   const trailer = trailerField(head, body);
   if (trailer !== undefined) fields.add('Trailer', trailer);

@@ -1,3 +1,4 @@
+import { continueTrace, type Span, traceparentOf } from '../../signals/trace-context.ts';
 import type { SidecarConfig } from '../config/sidecar-config.ts';
 import type { CallerEnd, Destination, RequestHandler } from '../exchange/ends.ts';
 import { Exchange } from '../exchange/exchange.ts';
@@ -200,7 +201,9 @@ export class Outbound implements RequestHandler, Role {
     const pair = keys?.keys.get(host.address);
     const key = keys === undefined || pair === undefined ? undefined : { kid: keys.kid, key: pair };
     const { coveredFields } = callees;
-    const added: Added = { service: config.service, callee: callee.name, coveredFields, body };
+    const { span } = exchange;
+    const traceparent = span === undefined ? undefined : traceparentOf(span);
+    const added: Added = { service: config.service, callee: callee.name, coveredFields, traceparent, body };
     exchange.facts.kid = key?.kid;
     return { signed: composeForCallee(head, added, exchange.requestId, key, Date.now()), key };
   }
@@ -269,8 +272,10 @@ export class Outbound implements RequestHandler, Role {
     this.#tunnels.delete(exchange);
   }
 
-  onStart(): void {
-    this.#given.telemetry.callStarted('outbound');
+  onStart(_facts: CallFacts, head: RequestHead): Span | undefined {
+    const { telemetry } = this.#given;
+    telemetry.callStarted('outbound');
+    return telemetry.tracesCalls ? continueTrace(head.known(fieldId.traceparent)) : undefined;
   }
 
   onEnd(call: CallRecord): void {

@@ -4,7 +4,7 @@ import { streamingTrailers } from '../signature/coverage-rules.ts';
 import type { SignableRequest } from '../signature/message.ts';
 import { fieldId, fieldNumber } from '../terms/field-names.ts';
 
-const { host, trailer, upgrade } = fieldId;
+const { host, trailer, upgrade, traceparent } = fieldId;
 const contentDigest = fieldId['content-digest'];
 const contentLength = fieldId['content-length'];
 const serviceId = fieldId['x-service-id'];
@@ -28,6 +28,8 @@ export interface Added {
   readonly callee: string;
   /** Fields to cover when they are present, beside the usual ones. */
   readonly coveredFields: readonly string[];
+  /** In place of the app's, when its trace is continued here. */
+  readonly traceparent: string | undefined;
   readonly body: OutgoingBody;
 }
 
@@ -80,6 +82,8 @@ export class OutgoingRequest implements SignableRequest {
         return isChunked(body) ? 'chunked' : undefined;
       case upgrade:
         return this.#head.upgrade ? 'websocket' : undefined;
+      case traceparent:
+        return this.#added.traceparent ?? this.#head.known(id);
       case host:
         return this.#added.callee;
       default:

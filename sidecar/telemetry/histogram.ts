@@ -28,14 +28,15 @@ export function newHistogram(bounds: readonly number[]): HistogramData {
   };
 }
 
-/** Counts one value. Hot path: no allocation. */
-export function observe(histogram: HistogramData, bounds: readonly number[], value: number): void {
+/** Counts one value. Hot path: no allocation. @returns its bucket's place */
+export function observe(histogram: HistogramData, bounds: readonly number[], value: number): number {
   let place = 0;
   while (place < bounds.length && value > (bounds[place] as number)) place++;
   histogram.counts[place]! += 1;
   histogram.sum += value;
   if (value < histogram.min) histogram.min = value;
   if (value > histogram.max) histogram.max = value;
+  return place;
 }
 
 export function totalOf(histogram: HistogramData): number {

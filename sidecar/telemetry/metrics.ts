@@ -1,4 +1,4 @@
-import { type Metric, Registry } from 'prom-client';
+import { type Metric, Registry, type RegistryContentType } from 'prom-client';
 import { reasonAt } from '../terms/call-record.ts';
 import { type Family, gauge, type Sample } from './family.ts';
 import {
@@ -11,7 +11,7 @@ import {
   totalOf,
 } from './histogram.ts';
 import { processFamilies } from './process-metrics.ts';
-import type { RouteCounts } from './route-counts.ts';
+import { addExemplars, type Exemplar, type RouteCounts } from './route-counts.ts';
 import type { PeerSnapshot, TelemetrySnapshot } from './snapshot.ts';
 
 export interface MetricsInfo {
@@ -19,15 +19,28 @@ export interface MetricsInfo {
   readonly version: string;
 }
 
-export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+/** The text formats of metrics, by their media types. OpenMetrics has exemplars of sampled traces. */
+export type MetricsFormat = 'prometheus' | 'openmetrics';
+
+export const metricsContentType = {
+  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
+  openmetrics: Registry.OPENMETRICS_CONTENT_TYPE,
+} as const;
 
 /** The text exposition of a snapshot; prom-client writes it, so that names and escaping are as everywhere. */
-export async function renderMetrics(snapshot: TelemetrySnapshot, info: MetricsInfo): Promise<string> {
-  const registry = new Registry();
-  for (const { name, help, type, values } of [
+export async function renderMetrics(
+  snapshot: TelemetrySnapshot,
+  info: MetricsInfo,
+  format: MetricsFormat = 'prometheus',
+): Promise<string> {
+  const registry = new Registry<RegistryContentType>();
+  registry.setContentType(metricsContentType[format]);
+  for (const { name: full, help, type, values } of [
     ...callFamilies(snapshot, info),
     ...processFamilies(snapshot),
   ]) {
+    // OpenMetrics names the family of a counter without the suffix of its samples.
+    const name = format === 'openmetrics' && type === 'counter' ? full.replace(/_total$/, '') : full;
     const metric = { name, help, type, aggregator: 'sum', get: async () => ({ name, help, type, values }) };
     registry.registerMetric(metric as unknown as Metric);
   }
@@ -50,7 +63,13 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
       help: 'Time from the head of a request to the end of its response.',
       type: 'histogram',
       values: byDirection(peers, (labels, rows) =>
-        histogram('countersign_request_duration_seconds', durationBounds, durations(rows), labels),
+        histogram(
+          'countersign_request_duration_seconds',
+          durationBounds,
+          durations(rows),
+          labels,
+          exemplars(rows),
+        ),
       ),
     },
     timing(
@@ -83,10 +102,13 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
       type: 'histogram',
       values: byDirection(peers, (labels, rows) =>
         byRoute(rows).flatMap(([route, ofRoute]) =>
-          histogram('countersign_route_duration_seconds', durationBounds, durations(ofRoute), {
-            ...labels,
-            route,
-          }),
+          histogram(
+            'countersign_route_duration_seconds',
+            durationBounds,
+            durations(ofRoute),
+            { ...labels, route },
+            exemplars(ofRoute),
+          ),
         ),
       ),
     },
@@ -152,12 +174,35 @@ function callFamilies(snapshot: TelemetrySnapshot, info: MetricsInfo): Family[] 
       values: [{ labels: {}, value: snapshot.suppressedLogs }],
     },
     {
+      name: 'countersign_exports_dropped_total',
+      help: 'Spans (traces), denials (logs) and lines of the access log (access) that were lost on their way.',
+      type: 'counter',
+      values: Object.entries(snapshot.signalsDropped ?? {}).flatMap(([signal, value]) =>
+        value === undefined ? [] : [{ labels: { signal }, value }],
+      ),
+    },
+    {
       name: 'countersign_observations_dropped_total',
       help: 'Calls that found no room in the table of observations.',
       type: 'counter',
       values: [{ labels: {}, value: snapshot.overflow }],
     },
   ];
+}
+
+/** The newest exemplar of each bucket, over several rows. */
+function exemplars(rows: readonly RouteCounts[]): (Exemplar | undefined)[] {
+  const newest: (Exemplar | undefined)[] = [];
+  for (const row of rows) addExemplars(newest, row.exemplars);
+  return newest;
+}
+
+function exemplar(of: Exemplar | undefined): Pick<Sample, 'exemplar'> {
+  if (of === undefined) return {};
+  const { traceId, spanId, seconds, timeMs } = of;
+  return {
+    exemplar: { labelSet: { trace_id: traceId, span_id: spanId }, value: seconds, timestamp: timeMs / 1000 },
+  };
 }
 
 /** A histogram that each peer has for either direction. */
@@ -225,17 +270,28 @@ function histogram(
   bounds: readonly number[],
   data: HistogramData,
   labels: Readonly<Record<string, string>>,
+  exemplars: readonly (Exemplar | undefined)[] = [],
 ): Sample[] {
   const total = totalOf(data);
   if (total === 0) return [];
   let upTo = 0;
   const buckets = bounds.map((le, index): Sample => {
     upTo += data.counts[index] as number;
-    return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: upTo };
+    return {
+      metricName: `${name}_bucket`,
+      labels: { le, ...labels },
+      value: upTo,
+      ...exemplar(exemplars[index]),
+    };
   });
   return [
     ...buckets,
-    { metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: total },
+    {
+      metricName: `${name}_bucket`,
+      labels: { le: '+Inf', ...labels },
+      value: total,
+      ...exemplar(exemplars[bounds.length]),
+    },
     { metricName: `${name}_sum`, labels, value: data.sum },
     { metricName: `${name}_count`, labels, value: total },
   ];

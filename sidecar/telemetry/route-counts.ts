@@ -1,3 +1,4 @@
+import type { Span } from '../../signals/trace-context.ts';
 import { textOfLabel } from '../policy/rule.ts';
 import { addHistogram, durationBounds, type HistogramData, newHistogram, observe } from './histogram.ts';
 
@@ -17,6 +18,17 @@ export interface RouteCounts {
   readonly codes: number[];
   readonly counts: number[];
   readonly duration: HistogramData;
+  /** By bucket of `duration`: the newest call of a sampled trace. */
+  readonly exemplars: (Exemplar | undefined)[];
+}
+
+/** One call of a sampled trace, to look at beside the bucket that it is in. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly seconds: number;
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
 }
 
 /** Counts the calls of one peer in one direction by route, outcome and status. */
@@ -37,9 +49,13 @@ export class RouteTable {
    * @param rule the label of the rule that allowed the call; '' where this end knows none
    * @param status of the answer, 0 when there was none
    */
-  record(outcome: number, rule: string, status: number, seconds: number): void {
+  record(outcome: number, rule: string, status: number, seconds: number, span: Span | undefined): void {
     const row = outcome === 0 ? this.#ofRule(rule) : this.#ofReason(outcome);
-    observe(row.duration, durationBounds, seconds);
+    const place = observe(row.duration, durationBounds, seconds);
+    if (span !== undefined) {
+      const { traceId, spanId } = span;
+      row.exemplars[place] = { traceId, spanId, seconds, timeMs: Date.now() };
+    }
     countCode(row, status, 1);
   }
 
@@ -64,7 +80,14 @@ export class RouteTable {
   }
 
   #add(route: string, outcome: number): RouteCounts {
-    const row = { route, outcome, codes: [], counts: [], duration: newHistogram(durationBounds) };
+    const row = {
+      route,
+      outcome,
+      codes: [],
+      counts: [],
+      duration: newHistogram(durationBounds),
+      exemplars: [],
+    };
     this.#all.push(row);
     return row;
   }
@@ -77,6 +100,13 @@ function countCode(row: RouteCounts, status: number, count: number): void {
     row.codes.push(status);
     row.counts.push(count);
   }
+}
+
+/** Keeps the newer of two exemplars of a bucket in `into`. */
+export function addExemplars(into: (Exemplar | undefined)[], from: readonly (Exemplar | undefined)[]): void {
+  from.forEach((exemplar, place) => {
+    if (exemplar !== undefined && exemplar.timeMs >= (into[place]?.timeMs ?? 0)) into[place] = exemplar;
+  });
 }
 
 /** Adds rows of several workers up; the given ones stay as they are. */
@@ -93,6 +123,7 @@ export function mergeRoutes(rows: readonly RouteCounts[]): RouteCounts[] {
       countCode(into, code, row.counts[place] as number);
     });
     addHistogram(into.duration, row.duration);
+    addExemplars(into.exemplars, row.exemplars);
   }
   return [...merged.values()];
 }

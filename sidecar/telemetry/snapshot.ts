@@ -1,3 +1,5 @@
+import type { Signal } from '../../signals/feed.ts';
+import type { Feeds } from '../../signals/feeds.ts';
 import type { DenialEntry, SignedEntry } from './denial-ring.ts';
 import { addHistogram, type HistogramData } from './histogram.ts';
 import { addHops, type HopCounts, type HopRow, mergeHopCounts } from './hop-table.ts';
@@ -51,6 +53,8 @@ export interface TelemetrySnapshot {
   readonly denials: readonly DenialEntry[];
   readonly signed: readonly SignedEntry[];
   readonly suppressedLogs: number;
+  /** What was lost on its way to the access log and the collector; undefined when nothing is exported. */
+  readonly signalsDropped: Feeds['dropped'] | undefined;
   readonly gauges: Gauges;
   readonly loops: readonly LoopSnapshot[];
 }
@@ -85,6 +89,11 @@ export function mergeSnapshots(snapshots: readonly TelemetrySnapshot[]): Telemet
     overflow: sum((each) => each.overflow),
     denials: newest(snapshots.flatMap((each) => each.denials)).slice(0, denialsKept),
     signed: newest(snapshots.flatMap((each) => each.signed)).slice(0, signedKept),
+    signalsDropped: first.signalsDropped && {
+      traces: dropped(snapshots, 'traces'),
+      logs: dropped(snapshots, 'logs'),
+      access: dropped(snapshots, 'access'),
+    },
     suppressedLogs: sum((each) => each.suppressedLogs),
     gauges: {
       replayEntries: Math.max(...snapshots.map((each) => each.gauges.replayEntries)),
@@ -92,6 +101,12 @@ export function mergeSnapshots(snapshots: readonly TelemetrySnapshot[]): Telemet
     },
     loops: snapshots.flatMap((each) => each.loops),
   };
+}
+
+function dropped(snapshots: readonly TelemetrySnapshot[], signal: Signal): number | undefined {
+  const [first] = snapshots;
+  if (first?.signalsDropped?.[signal] === undefined) return undefined;
+  return snapshots.reduce((total, each) => total + (each.signalsDropped?.[signal] ?? 0), 0);
 }
 
 /** Adds rows of the same kind of call up. */

@@ -5,10 +5,13 @@ import {
   performance,
 } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import type { Feeds } from '../../signals/feeds.ts';
 import { withoutTokens } from '../policy/path-template.ts';
 import { type CallRecord, type Direction, outcomeOf } from '../terms/call-record.ts';
 import type { HandshakeResult } from '../terms/handshake.ts';
 import type { Reason } from '../terms/reasons.ts';
+import { accessLine } from './access-line.ts';
+import { callSpan, denialLog } from './call-signals.ts';
 import { DenialLog } from './denial-log.ts';
 import { type DenialEntry, denialEntry, Ring, type SignedEntry } from './denial-ring.ts';
 import { detach } from './detach.ts';
@@ -55,6 +58,8 @@ export interface TelemetryOptions {
   readonly logger: Logger;
   /** Read when somebody asks; never on the way of a call. */
   readonly gauges?: () => Gauges;
+  /** Where spans, denials and the access log go; undefined when nothing is exported. */
+  readonly feeds?: Feeds | undefined;
   /** 0 for the main thread. */
   readonly worker?: number;
   /** Milliseconds since the epoch. */
@@ -70,6 +75,7 @@ export class Telemetry {
   readonly #now: () => number;
   readonly #gauges: () => Gauges;
   readonly #worker: number;
+  readonly #feeds: Feeds | undefined;
   readonly #observed = new ObservedTable();
   readonly #denials = new Ring<DenialEntry>(denialsKept);
   readonly #signed = new Ring<SignedEntry>(signedKept);
@@ -89,6 +95,7 @@ export class Telemetry {
     this.#now = options.now ?? Date.now;
     this.#gauges = options.gauges ?? (() => ({ replayEntries: 0, keyAges: [] }));
     this.#worker = options.worker ?? 0;
+    this.#feeds = options.feeds;
     this.#log = new DenialLog(options.logger);
     this.setPeers(options.peers);
     this.#loop.enable();
@@ -97,6 +104,11 @@ export class Telemetry {
   /** After a reload of fleet.yaml: new services get counters of their own, old ones keep theirs. */
   setPeers(names: Iterable<string>): void {
     for (const name of names) if (!this.#peers.has(name)) this.#peers.set(name, newPeer(name));
+  }
+
+  /** Whether calls of sampled traces get a span. */
+  get tracesCalls(): boolean {
+    return this.#feeds?.traces !== undefined;
   }
 
   /** A call has begun; `callEnded` follows. Hot path. */
@@ -122,6 +134,7 @@ export class Telemetry {
       ruleOf(call),
       call.status,
       (call.endedAtMs - call.startedAtMs) / 1000,
+      call.span,
     );
     observe(peer.overhead[direction], overheadBounds, call.overheadMs / 1000);
     if (call.firstByteAtMs !== undefined)
@@ -135,6 +148,7 @@ export class Telemetry {
     const claimed = call.caller === undefined ? call.claimed : undefined;
     this.#observed.add(call, claimed, nowMs);
     if (outcome !== 0) this.#deny(call, claimed, nowMs);
+    if (this.#feeds !== undefined) this.#export(this.#feeds, call, nowMs);
     if (this.#watcher !== undefined) this.#watcher(call, claimed, nowMs);
   }
 
@@ -203,6 +217,7 @@ export class Telemetry {
       signed: this.#signed.newestFirst(),
       suppressedLogs: this.#log.suppressedTotal,
       gauges: this.#gauges(),
+      signalsDropped: this.#feeds?.dropped,
       loops: [this.#loopSnapshot()],
     };
   }
@@ -228,6 +243,14 @@ export class Telemetry {
     else return;
     this.#denials.push(entry);
     this.#log.log(entry);
+    // What strangers can cause leaves half of the room to the rest.
+    const logs = this.#feeds?.logs;
+    if (logs?.hasRoom(call.caller === undefined ? 0.5 : 1)) logs.push(denialLog(entry, call.span));
+  }
+
+  #export({ traces, access }: Feeds, call: CallRecord, nowMs: number): void {
+    if (call.span !== undefined && traces?.hasRoom()) traces.push(callSpan(call, call.span));
+    if (access?.hasRoom()) access.push(accessLine(call, nowMs));
   }
 
   #loopSnapshot(): LoopSnapshot {

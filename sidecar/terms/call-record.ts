@@ -1,3 +1,4 @@
+import type { Span } from '../../signals/trace-context.ts';
 import type { Hop } from './handshake.ts';
 import { type Reason, reasons } from './reasons.ts';
 import type { Verdict } from './verdict.ts';
@@ -39,6 +40,8 @@ export interface CallRecord {
   readonly disposition: 'forwarded' | 'refused';
   /** Status of the response; 0 when there was none. */
   readonly status: number;
+  /** Its span, when it belongs to a sampled trace. */
+  readonly span?: Span | undefined;
 }
 
 /** The record of a message that is refused before it is anybody's call. */

@@ -38,6 +38,7 @@ export const fieldNames = [
   'proxy-authenticate',
   'x-service-refusal',
   'x-service-denial',
+  'traceparent',
 ] as const;
 
 export type KnownField = Exclude<(typeof fieldNames)[number], ''>;

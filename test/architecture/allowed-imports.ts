@@ -13,7 +13,10 @@ export interface Allowed {
 export const allowedImports: Readonly<Record<string, Allowed>> = {
   config: { folders: [] },
 
-  'sidecar/terms': { folders: [], packages: ['zod'] },
+  // What the sidecar and the core export beside metrics: spans, log records, an access log.
+  signals: { folders: ['config'] },
+
+  'sidecar/terms': { folders: ['signals'], packages: ['zod'] },
   'sidecar/files': { folders: [], packages: ['node:crypto', 'node:fs/promises', 'node:path'] },
   'sidecar/signature': { folders: ['sidecar/terms'], packages: ['node:crypto'] },
   'sidecar/policy': { folders: ['sidecar/terms', 'sidecar/signature'], packages: ['node:buffer'] },
@@ -21,7 +24,10 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     folders: ['sidecar/terms', 'sidecar/signature'],
     packages: ['node:crypto', 'undici/lib/llhttp/llhttp_simd-wasm.js'],
   },
-  'sidecar/exchange': { folders: ['sidecar/terms', 'sidecar/http1'], packages: ['node:perf_hooks'] },
+  'sidecar/exchange': {
+    folders: ['signals', 'sidecar/terms', 'sidecar/http1'],
+    packages: ['node:perf_hooks'],
+  },
   'sidecar/keyring': {
     folders: ['config', 'sidecar/terms', 'sidecar/files', 'sidecar/signature'],
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'zod'],
@@ -30,14 +36,15 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     folders: ['sidecar/terms', 'sidecar/http1', 'sidecar/exchange', 'sidecar/keyring'],
     packages: ['node:crypto', 'node:net', 'node:tls'],
   },
-  'sidecar/config': { folders: ['config', 'sidecar/terms', 'sidecar/policy'] },
+  'sidecar/config': { folders: ['config', 'signals', 'sidecar/terms', 'sidecar/policy'] },
   'sidecar/listen': { folders: ['config', 'sidecar/config'] },
   'sidecar/replay': { folders: ['sidecar/terms', 'sidecar/files', 'sidecar/signature'] },
   'sidecar/telemetry': {
-    folders: ['sidecar/terms', 'sidecar/files', 'sidecar/policy', 'sidecar/keyring'],
+    folders: ['signals', 'sidecar/terms', 'sidecar/files', 'sidecar/policy', 'sidecar/keyring'],
   },
   'sidecar/inbound': {
     folders: [
+      'signals',
       'sidecar/terms',
       'sidecar/signature',
       'sidecar/policy',
@@ -51,6 +58,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'sidecar/outbound': {
     folders: [
+      'signals',
       'sidecar/terms',
       'sidecar/signature',
       'sidecar/http1',
@@ -152,11 +160,11 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
 
   // The core is an app behind the sidecar and knows nothing of it.
-  'core/terms': { folders: [], packages: ['zod'] },
-  'core/config': { folders: ['config', 'core/terms'] },
+  'core/terms': { folders: ['signals'], packages: ['zod'] },
+  'core/config': { folders: ['signals', 'config', 'core/terms'] },
   'core/event-loop': { folders: ['config'] },
   'core/context': { folders: ['core/config'], packages: ['prom-client'] },
-  'core/llm': { folders: ['config', 'core/terms', 'core/config'] },
+  'core/llm': { folders: ['signals', 'config', 'core/terms', 'core/config'] },
   'core/redis': { folders: ['core/config'] },
   'core/tokens': { folders: ['config', 'core/terms', 'core/config', 'core/context', 'core/llm'] },
   'core/database': { folders: ['config', 'core/terms'] },
@@ -178,6 +186,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'core/http': {
     folders: [
+      'signals',
       'core/terms',
       'core/config',
       'core/context',
@@ -192,6 +201,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   core: {
     folders: [
       'config',
+      'signals',
       'core/config',
       'core/event-loop',
       'core/context',
@@ -237,6 +247,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   'sidecar/bin': {
     folders: [
       'config',
+      'signals',
       'sidecar/terms',
       'sidecar/policy',
       'sidecar/http1',

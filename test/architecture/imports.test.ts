@@ -12,7 +12,7 @@ import {
 } from './import-graph.ts';
 
 const root = join(import.meta.dirname, '../..');
-const folders = ['config', 'core', 'sidecar', 'tools'];
+const folders = ['signals', 'config', 'core', 'sidecar', 'tools'];
 const graph = await readImportGraph(root, folders);
 
 t.test('every folder imports what the table allows it, types included', async (t) => {
@@ -80,5 +80,5 @@ t.test('a table that allows a circle is found', async (t) => {
   const { config, ...others } = allowedImports;
   const table = { ...others, config: { folders: ['sidecar/terms'] } };
   t.ok(config);
-  t.match(upwardEntries(table), [/^sidecar\/keyring may use config/]);
+  t.match(upwardEntries(table), [/may use config, which is above it/]);
 });

@@ -31,10 +31,10 @@ t.test('rules and dashboard name only metrics that there are', async (t) => {
     ['operate.md', 'guard.md', 'core.md'].map((page) => readFile(join(root, 'docs', page), 'utf8')),
   );
   const texts = [await readFile(join(folder, 'rules.yml'), 'utf8'), await readFile(dashboardFile, 'utf8')];
-  const names = new Set(texts.join('\n').match(/\b(?:countersign|process|nodejs)_\w+/g));
+  const names = new Set(texts.join('\n').match(/\b(?:countersign|process|nodejs|gen_ai_client)_\w+/g));
   t.ok(names.size > 10);
   for (const name of names) {
-    const base = name.replace(/_bucket$/, '');
+    const base = name.replace(/_(?:bucket|count)$/, '');
     const suffix = base.replace('countersign_guard', '');
     t.ok(
       documented.some((page) => page.includes(`\`${base}`) || page.includes(`\`${suffix}`)),

@@ -47,7 +47,7 @@ export async function startFileService(t: Test, options: FileServiceOptions = {}
     log,
     ...(options.restorableMs === undefined ? {} : { restorableMs: options.restorableMs }),
   });
-  const app = await buildServer(log, new Registry(), 'test');
+  const app = await buildServer(log, new Registry(), 'test', undefined);
   await fileRoutes(app, files, new UnownedReaders([]), new CallerLimits({ callers: {} }));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   let closed = false;

@@ -30,6 +30,7 @@ export interface TestCore {
   readonly service: CoreService;
   readonly url: string;
   readonly model: ModelServer;
+  readonly modelPort: number;
   readonly config: CoreConfig;
   /** The embedded database. */
   readonly sqlite: string;
@@ -46,6 +47,7 @@ export interface TestCoreOptions {
   /** Default: the model server of the test. */
   readonly outboundPort?: number;
   readonly cors?: CoreConfig['cors'];
+  readonly telemetry?: CoreConfig['telemetry'];
   /** Default: a database of its own. */
   readonly sqlite?: string;
   /** Default: those of {@link modelsFile}. */
@@ -76,6 +78,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
     outbound: { host: '127.0.0.1', port: options.outboundPort ?? port },
     models: { file: modelsFile, service: 'ai-stack' },
     ...(options.cors && { cors: options.cors }),
+    ...(options.telemetry && { telemetry: options.telemetry }),
     timeouts: { ...testTimeouts, ...options.timeouts },
   };
   options.prepare?.(sqlite);
@@ -92,6 +95,7 @@ export async function startTestCore(t: Test, options: TestCoreOptions = {}): Pro
     service,
     url,
     model,
+    modelPort: port,
     config,
     sqlite,
     logLines,

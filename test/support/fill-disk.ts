@@ -23,7 +23,7 @@ const files = new ConversationFiles({
   uploadLimitBytes: limit,
   log,
 });
-const app = await buildServer(log, new Registry(), 'test');
+const app = await buildServer(log, new Registry(), 'test', undefined);
 await fileRoutes(app, files, new UnownedReaders([]), new CallerLimits({ callers: {} }));
 const url = await app.listen({ host: '127.0.0.1', port: 0 });
 

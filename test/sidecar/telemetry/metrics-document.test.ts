@@ -5,7 +5,8 @@ import { testHost } from '../../support/host-states.ts';
 
 t.test('reads back what a sidecar writes', async (t) => {
   const host = testHost(t, 'npu-worker', '172.16.168.22');
-  const rule = 'main-backend: GET /a"\\b/*';
+  const route = 'GET /a"\\b/*';
+  const rule = `main-backend: ${route}`;
   const allowed = { allowed: true, caller: 'main-backend', kid: 'main-backend/3', rule } as const;
   host.record(
     callRecord({ verdict: allowed }),
@@ -23,12 +24,12 @@ t.test('reads back what a sidecar writes', async (t) => {
     ],
   );
   t.match(metrics?.routes, [
-    { direction: 'inbound', peer: 'main-backend', route: rule, code: 200, count: 1 },
-    { route: rule, code: 502, count: 1 },
+    { direction: 'inbound', peer: 'main-backend', route, code: 200, count: 1 },
+    { route, code: 502, count: 1 },
     { route: 'none', code: 403 },
   ]);
   const [times] = metrics?.routeDurations ?? [];
-  t.equal(times?.route, rule);
+  t.equal(times?.route, route);
   t.equal(times?.seconds.bounds.at(-1), Number.POSITIVE_INFINITY);
   t.equal(times?.seconds.cumulative.at(-1), 2);
   t.match(metrics?.skew, [{ caller: 'main-backend', count: 3 }]);

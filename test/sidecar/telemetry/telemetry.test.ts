@@ -210,3 +210,38 @@ t.test('a matrix of any size makes no more than a bounded number of routes, and 
   t.ok(lines.some((line) => line.includes('route="other"') && line.endsWith(` ${3 * (1000 - mostRoutes)}`)));
   t.match(text, /verdict="allowed",reason="",code="200"} 3000\n/);
 });
+
+t.test('OpenMetrics has the newest call of a sampled trace beside the bucket that it is in', async (t) => {
+  const { telemetry } = open(t);
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const span = (spanId: string) => ({ traceId, spanId, parentId: '00f067aa0ba902b7', flags: 1 });
+  telemetry.record(callRecord({ span: span('aaaaaaaaaaaaaaaa') }));
+  telemetry.record(callRecord({ span: span('bbbbbbbbbbbbbbbb') }));
+  telemetry.record(callRecord({ endedAtMs: 1100 }));
+  const lines = (await renderMetrics(telemetry.snapshot(), info, 'openmetrics')).split('\n');
+  const exemplar = lines.filter((line) => line.includes(' # {'));
+  t.match(exemplar, [
+    /^countersign_request_duration_seconds_bucket\{le="0.0025",.*\} 2 # \{trace_id="4bf92f3577b34da6a3ce929d0e0e4736",span_id="bbbbbbbbbbbbbbbb"\} 0.002 \d+(\.\d+)?$/,
+    /^countersign_route_duration_seconds_bucket\{le="0.0025",.*\} 2 # \{trace_id=/,
+  ]);
+  t.equal(exemplar.length, 2);
+  t.equal(lines.at(-2), '# EOF');
+  t.ok(lines.includes('# TYPE countersign_requests counter'));
+  t.ok(lines.some((line) => line.startsWith('countersign_requests_total{')));
+  t.notOk(lines.some((line) => line.includes('_total_total')));
+  t.notMatch(await renderMetrics(telemetry.snapshot(), info), / # \{/, 'Prometheus text has no exemplars');
+});
+
+t.test('attack: paths, methods and names of strangers make no series', async (t) => {
+  const { telemetry } = open(t);
+  const count = async () => (await renderMetrics(telemetry.snapshot(), info)).split('\n').length;
+  telemetry.record(strangerRecord());
+  telemetry.record(strangerRecord({ direction: 'outbound', callee: 'one' }));
+  const before = await count();
+  for (let i = 0; i < 1000; i++) {
+    const odd = { method: `M${i}`, path: `/made-up/${i}`, claimed: `made-up-${i}`, requestId: `r${i}` };
+    telemetry.record(strangerRecord(odd));
+    telemetry.record(strangerRecord({ ...odd, direction: 'outbound', callee: `made-up-${i}` }));
+  }
+  t.equal(await count(), before);
+});
