@@ -27,25 +27,26 @@ export function callSpan(call: CallRecord, span: Span): string {
   const route = rule === undefined ? undefined : textOfLabel(rule);
   const known = knownMethods.has(method) ? method : '_OTHER';
   const path = route?.slice(route.indexOf(' ') + 1);
+  const callee = call.callee.slice(0, 255);
   const name = known === '_OTHER' ? 'HTTP' : known;
   // A 4xx is the fault of the client: of a server's span it makes no error.
   const failed = status === 0 || status >= (direction === 'inbound' ? 500 : 400);
   const error = reason ?? (failed ? String(status) : undefined);
   return spanJson({
     span,
-    name: path === undefined ? `${name} ${call.callee}` : `${name} ${path}`,
+    name: path === undefined ? `${name} ${callee}` : `${name} ${path}`,
     kind: direction === 'inbound' ? 'server' : 'client',
     startMs: epochMs(call.startedAtMs),
     endMs: epochMs(call.endedAtMs),
     error,
     attributes: {
       'http.request.method': known,
-      'http.request.method_original': known === '_OTHER' ? method : undefined,
+      'http.request.method_original': known === '_OTHER' ? method.slice(0, 64) : undefined,
       'http.response.status_code': status === 0 ? undefined : status,
       'http.route': path,
-      'url.path': withoutTokens(call.path),
+      'url.path': withoutTokens(call.path.slice(0, 1024)),
       'url.scheme': 'http',
-      'server.address': call.callee,
+      'server.address': callee,
       'network.peer.address': hop?.host,
       'error.type': error,
       'countersign.direction': direction,
