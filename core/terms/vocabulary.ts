@@ -1,5 +1,8 @@
-/** The tokenizers that ship with this program, by the names that llm_models.yaml uses. */
-export const shippedVocabularies = ['qwen2.5', 'llama3.2', 'phi3'] as const;
+/**
+ * The tokenizers that ship with this program, by the names that llm_models.yaml uses: those with an open licence. (Llama's, and
+ * Phi-3's, which is made of it, are Meta's.)
+ */
+export const shippedVocabularies = ['qwen2.5'] as const;
 
 export type ShippedVocabulary = (typeof shippedVocabularies)[number];
 

@@ -12,21 +12,8 @@ export class LoadedVocabulary {
 
   constructor(files: VocabularyFiles) {
     const bytes = files.compressed ? zstdDecompressSync(files.tokenizer) : files.tokenizer;
-    const vocabulary = JSON.parse(Buffer.from(bytes).toString()) as { added_tokens?: object[] };
+    const vocabulary = JSON.parse(Buffer.from(bytes).toString()) as object;
     const config = JSON.parse(files.config) as Record<string, unknown>;
-    const firstFree = 1_000_000;
-    vocabulary.added_tokens = [
-      ...(vocabulary.added_tokens ?? []),
-      ...files.marks.map((content, index) => ({
-        id: firstFree + index,
-        content,
-        special: true,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-      })),
-    ];
     this.#tokenizer = new Tokenizer(vocabulary, config);
     const template = files.chatTemplate ?? templateIn(config);
     this.#template = template === undefined ? undefined : new Template(template);

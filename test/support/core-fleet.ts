@@ -28,26 +28,31 @@ export interface FleetOptions {
   readonly redisPort?: number;
   /** Lines of `timeouts`. */
   readonly timeouts?: string;
+  /** Default: a free port of 127.0.0.1. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Further lines of core.yaml. */
+  readonly further?: string;
 }
 
 /** Starts a core service as a process of its own; it is killed with the test. */
 export async function startFleetCore(t: Test, options: FleetOptions): Promise<FleetCore> {
   const folder = await tempFolder(t);
-  const port = await freePort();
+  const { host, port } = options.listen ?? { host: '127.0.0.1', port: await freePort() };
   const config = join(folder, 'core.yaml');
   await writeFile(
     config,
-    `listen: 127.0.0.1:${port}
+    `listen: ${host}:${port}
 redis: { url: "redis://127.0.0.1:${options.redisPort ?? 1}" }
 ${options.storage}
 outbound: 127.0.0.1:${options.outboundPort}
 models: { file: ${modelsFile} }
 timeouts: { drain: 2s${options.timeouts === undefined ? '' : `, ${options.timeouts}`} }
+${options.further ?? ''}
 `,
   );
   const child = spawn(process.execPath, [main, '--config', config], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   const ask = (session: string, content: string, more: object, headers: Record<string, string>) =>
     fetch(`${url}/v1/chat/completions`, {
       method: 'POST',

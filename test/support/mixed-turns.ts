@@ -17,8 +17,8 @@ import { modelsFile, shippedModelsFile, testTimeouts } from './core-service.ts';
 import { mixedConversation, Random, tools } from './mixed-texts.ts';
 import { ModelServer } from './model-server.ts';
 import { promptTokensOf } from './serving-like.ts';
+import { type RealVocabulary, tokenizerOf } from './vocabularies.ts';
 
-export const shipped = await loadLlmModels(shippedModelsFile);
 const imageTokens = 1500;
 const log = pino({ level: 'silent' });
 const signal = new AbortController().signal;
@@ -42,6 +42,22 @@ export async function planning(
     await server.close();
   });
   return new Planner(new ContextWindow(models), sources, calibration, log);
+}
+
+/** The shipped models, each with its own tokenizer. */
+export async function withTokenizers(t: Test): Promise<LlmModels> {
+  const { models, ...rest } = await loadLlmModels(shippedModelsFile);
+  const tokenizers = new Map<string, string>();
+  for (const { model, tokenizer } of subjects) tokenizers.set(model, await tokenizerOf(t, tokenizer));
+  return {
+    ...rest,
+    models: Object.fromEntries(
+      Object.entries(models).map(([name, model]) => {
+        const tokenizer = tokenizers.get(name);
+        return [name, tokenizer === undefined ? model : { ...model, tokenizer }];
+      }),
+    ),
+  };
 }
 
 /** The shipped models without the tokenizers that they name. */
@@ -113,4 +129,4 @@ export const subjects = [
   { model: 'qwen2.5-coder-7b-instruct', tokenizer: 'qwen2.5', turns: 4000 },
   { model: 'llama-3.2-3b-instruct', tokenizer: 'llama3.2', turns: 4000 },
   { model: 'phi-3-mini-4k-instruct', tokenizer: 'phi3', turns: 2000 },
-] as const;
+] as const satisfies readonly { model: string; tokenizer: RealVocabulary; turns: number }[];

@@ -1,13 +1,12 @@
 import t from 'tap';
-import { LoadedVocabulary } from '../../../core/tokens/loaded-vocabulary.ts';
-import { readVocabulary } from '../../../core/tokens/vocabularies.ts';
 import { plain, planning, subjects, tally } from '../../support/mixed-turns.ts';
 import { serveLikeLlamaCpp, serveLikeVllm } from '../../support/serving-like.ts';
+import { loadVocabulary } from '../../support/vocabularies.ts';
 
 t.test('mixed turns, counted by a server like vLLM and by one like llama.cpp', async (t) => {
   for (const [seed, serve] of [serveLikeVllm, serveLikeLlamaCpp].entries()) {
     const { model, tokenizer } = subjects[seed] as (typeof subjects)[number];
-    const vocabulary = new LoadedVocabulary(await readVocabulary(tokenizer));
+    const vocabulary = await loadVocabulary(t, tokenizer);
     const planner = await planning(t, plain, (server) => serve(server, vocabulary, 4096));
     const counts = await tally(planner, model, vocabulary, 300, 10 + seed);
     t.match(
@@ -21,7 +20,7 @@ t.test('mixed turns, counted by a server like vLLM and by one like llama.cpp', a
 t.test('mixed turns, only estimated: none over the window either', async (t) => {
   const planner = await planning(t, plain);
   for (const [seed, { model, tokenizer }] of subjects.entries()) {
-    const vocabulary = new LoadedVocabulary(await readVocabulary(tokenizer));
+    const vocabulary = await loadVocabulary(t, tokenizer);
     const counts = await tally(planner, model, vocabulary, 1000, 20 + seed);
     t.equal(counts.over, 0, `${model}: ${JSON.stringify(counts)}`);
   }

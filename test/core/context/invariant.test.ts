@@ -1,7 +1,6 @@
 import t from 'tap';
-import { LoadedVocabulary } from '../../../core/tokens/loaded-vocabulary.ts';
-import { readVocabulary } from '../../../core/tokens/vocabularies.ts';
-import { planning, shipped, subjects, tally } from '../../support/mixed-turns.ts';
+import { planning, subjects, tally, withTokenizers } from '../../support/mixed-turns.ts';
+import { loadVocabulary } from '../../support/vocabularies.ts';
 
 /**
  * A quarter of the 10,000 turns unless all are asked for; the same ones in every run:
@@ -9,11 +8,11 @@ import { planning, shipped, subjects, tally } from '../../support/mixed-turns.ts
  */
 const share = process.argv.includes('--all-turns') ? 1 : 1 / 4;
 
-t.test('mixed turns, counted with the tokenizers that llm_models.yaml names', async (t) => {
-  const planner = await planning(t, shipped);
+t.test('mixed turns, counted with the tokenizers that llm_models.yaml may name', async (t) => {
+  const planner = await planning(t, await withTokenizers(t));
   for (const [seed, { model, tokenizer, turns: all }] of subjects.entries()) {
     const turns = all * share;
-    const vocabulary = new LoadedVocabulary(await readVocabulary(tokenizer));
+    const vocabulary = await loadVocabulary(t, tokenizer);
     const counts = await tally(planner, model, vocabulary, turns, seed);
     t.match(
       counts,
