@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Gauge, Registry } from 'prom-client';
 import { Archive } from './chat/archive.ts';
 import { Chat } from './chat/chat.ts';
+import { FollowedTurns } from './chat/followed-turns.ts';
 import { LiveTurns } from './chat/live-turns.ts';
 import { Notes } from './chat/notes.ts';
 import { Planner } from './chat/planner.ts';
@@ -137,7 +138,7 @@ export async function startCore(
   });
   const bodyLimitBytes = Math.max(config.upload_limit, leastBodyLimitBytes);
   chatRoutes(app, { chat, limits: callerLimits, bodyLimitBytes });
-  streamRoutes(app, live, archive, readers);
+  streamRoutes(app, live, new FollowedTurns(turns, archive), readers);
   modelRoutes(app, window, new ServedModels(transport));
   passthroughRoutes(app, {
     transport,

@@ -175,7 +175,7 @@ export class Chat {
           relayStateless(answer, plan, showUsage, failed, sink).finally(limit.clear);
         return { body, context: plan.context };
       }
-      const reading = live.read(0, gone);
+      const reading = live.read(undefined, gone);
       const relayed = relayDurable(answer, turn, plan, showUsage, signal, failed, (event, characters) =>
         live.push(event, characters),
       );

@@ -1,4 +1,5 @@
 import { CoreError } from '../terms/errors.ts';
+import { eventId, type SeenUpTo } from './followed-turns.ts';
 
 /** How long the events of a turn that is over are kept for clients that lost their connection, and how much of them. */
 const keptMs = 30_000;
@@ -93,20 +94,21 @@ export class LiveTurn {
   }
 
   /**
-   * The events after a number of them, as text of an event stream with ids, as many at a time as there are.
+   * The events after those that a client has seen, as text of an event stream with ids, as many at a time as there are.
    *
+   * @param seen undefined: none
    * @param gone the reader has hung up
    * @throws what the turn failed with
    */
-  async *read(after: number, gone: AbortSignal): AsyncGenerator<string, void, void> {
+  async *read(seen: SeenUpTo | undefined, gone: AbortSignal): AsyncGenerator<string, void, void> {
     const leave = this.listen();
     gone.addEventListener('abort', leave, { once: true });
     try {
-      for (let next = after; ; ) {
+      for (let next = this.#after(seen); ; ) {
         let text = '';
         for (; next < this.#events.length; next++) {
           const { data, characters } = this.#events[next] as Event;
-          text += `id: ${this.id}:${next + 1}:${characters}\n${data}`;
+          text += eventId({ turn: this.id, number: next + 1, characters }) + data;
         }
         if (text !== '') yield text;
         else if (this.#state.kind === 'running')
@@ -119,6 +121,13 @@ export class LiveTurn {
       gone.removeEventListener('abort', leave);
       leave();
     }
+  }
+
+  /** How many events are not sent. Who followed on another core service has counted characters. */
+  #after(seen: SeenUpTo | undefined): number {
+    if (seen === undefined || seen.number > 0 || seen.characters === 0) return seen?.number ?? 0;
+    const next = this.#events.findIndex(({ characters }) => characters > seen.characters);
+    return next === -1 ? this.#events.length : next;
   }
 
   #wakeAll(): void {

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
-import type { Archive } from '../chat/archive.ts';
 import { liveKey } from '../chat/chat.ts';
-import { endOfStream, fromPieces, toEvent } from '../chat/event-stream.ts';
+import { fromPieces } from '../chat/event-stream.ts';
+import type { FollowedTurns, SeenUpTo } from '../chat/followed-turns.ts';
 import type { LiveTurns } from '../chat/live-turns.ts';
 import { sessionId } from '../chat/request.ts';
 import { CoreError } from '../terms/errors.ts';
@@ -18,7 +18,7 @@ const eventIdForm = /^([A-Za-z0-9-]{1,64}):(\d{1,9}):(\d{1,9})$/;
 export function streamRoutes(
   server: FastifyInstance,
   live: LiveTurns,
-  archive: Archive,
+  followed: FollowedTurns,
   readers: UnownedReaders,
 ): void {
   const app = server.withTypeProvider<ZodTypes>();
@@ -29,7 +29,7 @@ export function streamRoutes(
         tags: ['sessions'],
         summary: 'Go on with the stream of the turn that runs, or has just ended',
         description:
-          'The events after Last-Event-ID, or all of the running turn. A turn that ended longer ago gives what is left of its text in one piece.',
+          'The events after Last-Event-ID, or all of the running turn. A turn on another core service gives its text five times a second, one that ended longer ago what is left of its text in one piece.',
         params,
         headers: z.looseObject({ 'last-event-id': z.string().max(200).optional() }),
         response: { 200: z.string(), ...errorAnswers },
@@ -41,26 +41,10 @@ export function streamRoutes(
       const turn = live.find(liveKey(ownerOf(request), session));
       const gone = hangUpOf(reply);
       if (turn !== undefined && (from === undefined ? turn.running : from.turn === turn.id)) {
-        await sendEventStream(request, reply, fromPieces(turn.read(from?.number ?? 0, gone)), gone);
+        await sendEventStream(request, reply, fromPieces(turn.read(from, gone)), gone);
         return reply;
       }
-      const [answer] = await archive.messages(readers.readerOf(request), session, {
-        limit: 1,
-        from: null,
-        newestFirst: true,
-      });
-      if (
-        from === undefined ||
-        answer === undefined ||
-        answer.turnId !== from.turn ||
-        answer.role !== 'assistant'
-      ) {
-        throw new CoreError(
-          'stream_not_found',
-          'found no running turn of this session with that event id: GET /api/chats/{session}/messages has what was said',
-        );
-      }
-      const rest = restOf(answer, from.characters);
+      const rest = await followed.follow(readers.readerOf(request), session, from, gone);
       await sendEventStream(request, reply, fromPieces(rest), gone);
       return reply;
     },
@@ -87,9 +71,7 @@ export function streamRoutes(
 }
 
 /** @throws {CoreError} `invalid_request` */
-function parseEventId(
-  text: string | undefined,
-): { turn: string; number: number; characters: number } | undefined {
+function parseEventId(text: string | undefined): SeenUpTo | undefined {
   if (text === undefined || text === '') return undefined;
   const [, turn, number, characters] = eventIdForm.exec(text) ?? [];
   if (turn === undefined) {
@@ -102,27 +84,4 @@ function parseEventId(
     );
   }
   return { turn, number: Number(number), characters: Number(characters) };
-}
-
-/** What a client has not seen of a stored answer. */
-async function* restOf(
-  answer: { content: string; state: string; model: string | null; turnId: string },
-  seen: number,
-): AsyncGenerator<string, void, void> {
-  const chunk = (choice: object) =>
-    toEvent(
-      JSON.stringify({
-        id: `chatcmpl-${answer.turnId}`,
-        object: 'chat.completion.chunk',
-        created: Math.floor(Date.now() / 1000),
-        model: answer.model,
-        choices: [{ index: 0, ...choice }],
-      }),
-    );
-  const content = answer.content.slice(seen);
-  if (content !== '') yield chunk({ delta: { content }, finish_reason: null });
-  if (answer.state === 'interrupted') {
-    throw new CoreError('model_interrupted', 'the answer was interrupted; this is all that was said of it');
-  }
-  yield chunk({ delta: {}, finish_reason: 'stop' }) + endOfStream;
 }

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import type { StoredEnd, TurnTicket } from '../database/queries/turns.ts';
+import type { NotedTurn, StoredEnd, TurnTicket } from '../database/queries/turns.ts';
 import type {
   AdmittedTurn,
   NewMessage,
@@ -7,6 +7,7 @@ import type {
   StoredSummary,
   StoredTurn,
 } from '../terms/conversation.ts';
+import type { Owner } from '../terms/owner.ts';
 
 /** A turn that is over. */
 export interface EndedTurn {
@@ -25,7 +26,7 @@ export interface AnswerNote {
   readonly text: string;
 }
 
-export type { StoredEnd, TurnTicket };
+export type { NotedTurn, StoredEnd, TurnTicket };
 
 /**
  * Where turns stand in line for their sessions and are written down. The epoch of a turn is its place in the line and its
@@ -43,6 +44,8 @@ export interface TurnStore {
   /** Keeps a summary, unless the chat has a later one or is gone. */
   summarise(summary: StoredSummary & { readonly chatId: number; readonly model: string }): Promise<void>;
   note(notes: readonly AnswerNote[]): Promise<void>;
+  /** The turn that runs in a session, with the texts after a number of them; undefined when none runs. */
+  noted(owner: Owner, sessionId: string, after: number): Promise<NotedTurn | undefined>;
   /** @throws {import('../database/errors.ts').DatabaseError} `turn-lost` */
   end(ended: EndedTurn): Promise<StoredEnd>;
   /** Epochs of turns whose core service is gone, the oldest first. */
@@ -65,6 +68,7 @@ export function turnStore(database: Database): TurnStore {
       await database.call('turns.summarise', { chatId, upTo, summary: text, model, now });
     },
     note: (notes) => database.call('turns.note', notes),
+    noted: (owner, sessionId, after) => database.call('turns.noted', { owner, sessionId, after }),
     end: (ended) => database.call('turns.end', ended),
     orphans: (limit) => database.call('turns.orphans', { limit }),
     recover: (epoch) => database.call('turns.recover', { epoch, now: new Date().toISOString() }),

@@ -165,20 +165,17 @@ void t.test('three cores behind three hosts of one service', async (t) => {
     t.equal(model.calls.at(-1)?.body.messages.length, 17, 'the last turn knew all before it');
   });
 
-  await t.test(
-    'an end user counts only beside a proven service',
-    async (t) => {
-      const alice = { 'x-end-user': 'alice' };
-      t.equal((await say(all, 'private', 'mine', alice)).status, 200);
-      t.equal((await call('/api/chats/private', { headers: alice })).status, 200);
-      t.equal((await call('/api/chats/private')).status, 404, 'of the service itself');
-      t.equal((await call('/api/chats/private', { headers: { 'x-end-user': 'bob' } })).status, 404);
-      // The route is public: a stranger reaches the core, and is nobody there.
-      const stranger = { host: 'main-backend', 'x-service-id': 'frontend', ...alice };
-      const options = { host: hosts[0], port: inbound, path: '/api/chats/private', headers: stranger };
-      t.equal((await send(options)).status, 404);
-    },
-  );
+  await t.test('an end user counts only beside a proven service', async (t) => {
+    const alice = { 'x-end-user': 'alice' };
+    t.equal((await say(all, 'private', 'mine', alice)).status, 200);
+    t.equal((await call('/api/chats/private', { headers: alice })).status, 200);
+    t.equal((await call('/api/chats/private')).status, 404, 'of the service itself');
+    t.equal((await call('/api/chats/private', { headers: { 'x-end-user': 'bob' } })).status, 404);
+    // The route is public: a stranger reaches the core, and is nobody there.
+    const stranger = { host: 'main-backend', 'x-service-id': 'frontend', ...alice };
+    const options = { host: hosts[0], port: inbound, path: '/api/chats/private', headers: stranger };
+    t.equal((await send(options)).status, 404);
+  });
 
   await t.test('a core killed in mid-turn: another keeps its half answer, once', async (t) => {
     model.behaviour = (of) => of.chunk({ content: 'Once upon a time' });

@@ -298,6 +298,14 @@ export interface StoredEnd {
   readonly appended: boolean;
 }
 
+/** A turn that runs, as far as it was noted. */
+export interface NotedTurn {
+  readonly epoch: number;
+  /** Null until its first text. */
+  readonly turn: StoredTurn | null;
+  readonly texts: readonly { readonly number: number; readonly text: string }[];
+}
+
 /** Queries that a turn makes. `epoch` is the number that {@link turnQueries}' `turns.enter` has given it. */
 export const turnQueries = {
   /** Gets in line for a session, and runs at once when nobody is before. Null when the core service has been buried. */
@@ -407,6 +415,33 @@ export const turnQueries = {
           )
           .execute();
       }
+    },
+  ),
+
+  /** The turn that runs in a session, with the texts after a number of them. */
+  'turns.noted': read(
+    async (
+      { tables },
+      { owner, sessionId, after }: Pick<TurnTicket, 'owner' | 'sessionId'> & { after: number },
+    ): Promise<NotedTurn | undefined> => {
+      const running = await tables
+        .selectFrom('turns')
+        .select(['epoch', 'turn'])
+        .where((where) => where.and({ ...ownerColumns(owner), session_id: sessionId, running: 1 }))
+        .executeTakeFirst();
+      if (running === undefined) return undefined;
+      const texts = await tables
+        .selectFrom('turn_texts')
+        .select(['number', 'text'])
+        .where('epoch', '=', running.epoch)
+        .where('number', '>', after)
+        .orderBy('number')
+        .execute();
+      return {
+        epoch: running.epoch,
+        turn: running.turn === null ? null : (JSON.parse(running.turn) as StoredTurn),
+        texts,
+      };
     },
   ),
 

@@ -3,7 +3,9 @@ import { startTestCore, type TestCore } from '../../support/core-service.ts';
 import { answerWith, type ModelCall } from '../../support/model-server.ts';
 
 /** Longer than any of these tests takes. */
-const longGrace = { timeouts: { hang_up: 60_000, turn: 120_000 } };
+const longGrace = {
+  timeouts: { hang_up: 60_000, turn: 120_000, idle: 60_000, response: 60_000, database: 30_000 },
+};
 
 const open = (core: TestCore, signal?: AbortSignal, session = 's') =>
   core.fetch('/v1/chat/completions', {
@@ -158,3 +160,35 @@ t.test('nobody came back within the grace time: the model is told, and what was 
     messages: [{}, { content: 'one ', state: 'interrupted' }, {}, {}],
   });
 });
+
+t.test(
+  'another core service on the same database follows the turn, and the first goes on from there',
+  async (t) => {
+    const first = await startTestCore(t, longGrace);
+    const second = await startTestCore(t, { ...longGrace, sqlite: first.sqlite });
+    first.model.behaviour = (call) => call.chunk({ role: 'assistant', content: '' });
+    const calling = first.model.nextCall();
+    const before = await readSome(first, calling, ['one ', 'two ']);
+    const call = await calling;
+
+    const all = await resume(second);
+    t.equal(all.status, 200);
+    const rest = await resume(second, before.ids.at(-1));
+    t.equal(rest.status, 200);
+    // Hangs up once it has seen what there is.
+    const brief = new AbortController();
+    const part = await second.fetch('/api/chats/s/stream', { signal: brief.signal });
+    const reader = part.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let read = '';
+    while (parse(read).text !== 'one two ') read += (await reader.read()).value ?? '';
+    brief.abort();
+    const back = await resume(first, parse(read).ids.at(-1));
+
+    call.chunk({ content: 'three' });
+    call.finish();
+    t.match(parse(await all.text()), { text: 'one two three', done: true });
+    t.match(parse(await rest.text()), { text: 'three', done: true });
+    t.match(parse(await back.text()), { text: 'three', done: true });
+    t.equal((await resume(second)).status, 404, 'no turn runs any more');
+  },
+);
