@@ -11,12 +11,12 @@ t.test('counts failures of known peers, and nothing that a stranger can send', a
     line('main-backend', 'allowed', '', 503, 4),
     line('main-backend', 'allowed', '', 404, 3),
     line('ai-stack', 'denied', 'upstream-failed', 502, 2),
-    line('ai-stack', 'denied', 'not-authorized', 403, 1),
+    line('ai-stack', 'denied', 'peer-unproven', 200, 1),
     line('unknown', 'denied', 'missing-signature', 401, 5000),
     '',
   ].join('\n');
-  t.same(callTotals(text), { calls: 100, failed: 7 });
-  t.equal(failedShare(callTotals(text)), 0.07);
+  t.same(callTotals(text), { calls: 100, failed: 6 });
+  t.equal(failedShare(callTotals(text)), 0.06);
   t.equal(failedShare(callTotals('')), 0);
 });
 
