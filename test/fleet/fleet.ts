@@ -70,6 +70,15 @@ export class Fleet {
     return guest;
   }
 
+  /** Gives a host another address. */
+  async readdress(name: string, address: string): Promise<void> {
+    const guest = this.guest(name);
+    await this.network.readdress(name, guest.address, address);
+    guest.address = address;
+    await this.#settleControl();
+    await this.closeConnections();
+  }
+
   /** Takes a host away. */
   async dismiss(name: string): Promise<void> {
     await this.guest(name).remove();

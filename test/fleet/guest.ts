@@ -33,7 +33,8 @@ const masked = [
 /** One host of the fleet: a Debian system with its own init, in systemd-nspawn, over an overlay of the image. */
 export class Guest {
   readonly name: string;
-  readonly address: string;
+  /** The one that it has now; the network gives it. */
+  address: string;
   /** The host's root folder as the machine sees it. */
   readonly root: string;
   readonly #plan: GuestPlan;

@@ -41,9 +41,35 @@ export class FleetNetwork {
     return `/run/netns/${name}`;
   }
 
+  /** Gives a host another address; its cable is named after it. */
+  async readdress(host: string, from: string, to: string): Promise<void> {
+    const inside = ['ip', '-n', `${this.#id}-${host}`, 'address'];
+    await run([...inside, 'add', `${to}/24`, 'dev', 'eth0']);
+    await run([...inside, 'del', `${from}/24`, 'dev', 'eth0']);
+    const port = portOf(from);
+    await this.inControl(['ip', 'link', 'set', port, 'down']);
+    await this.inControl(['ip', 'link', 'set', port, 'name', portOf(to)]);
+    await this.inControl(['ip', 'link', 'set', portOf(to), 'up']);
+  }
+
   /** Cuts the host's cable, or repairs it. */
   async cable(address: string, state: 'up' | 'down'): Promise<void> {
     await this.inControl(['ip', 'link', 'set', portOf(address), state]);
+  }
+
+  /** From now on what `caller` sends to `calleeAddress` comes to the host `relay`, which has that address as well. */
+  async standBetween(caller: string, calleeAddress: string): Promise<void> {
+    const address = '172.16.168.67';
+    await this.join('relay', address);
+    // It answers nobody else who asks for the address.
+    await run(this.hostCommand('relay', ['sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1']));
+    await run(['ip', '-n', `${this.#id}-relay`, 'address', 'add', `${calleeAddress}/32`, 'dev', 'lo']);
+    await run(['ip', '-n', `${this.#id}-${caller}`, 'route', 'add', `${calleeAddress}/32`, 'via', address]);
+  }
+
+  async stepAside(caller: string, calleeAddress: string): Promise<void> {
+    await run(['ip', '-n', `${this.#id}-${caller}`, 'route', 'del', `${calleeAddress}/32`]);
+    await run(['ip', '-n', `${this.#id}-relay`, 'address', 'del', `${calleeAddress}/32`, 'dev', 'lo']);
   }
 
   /** A command as the control host runs it. */

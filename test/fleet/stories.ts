@@ -1,10 +1,12 @@
 import { guard, rollBack, skew } from './story/back.ts';
+import { bare } from './story/bare.ts';
 import type { Story } from './story/context.ts';
 import { breakPhase2, enforce, intrude, openGate } from './story/enforcing.ts';
 import { closeRedis, rotate } from './story/keys.ts';
-import { life } from './story/life.ts';
+import { chapters, life } from './story/life.ts';
 import { install, lint, reachLogging, reboot, repairMatrix } from './story/logging.ts';
 import { ownFleet } from './story/own-fleet.ts';
+import { relay } from './story/relay.ts';
 import { upgrade } from './story/upgrade.ts';
 
 /** Those that run in CI, within its time: from bare hosts to an enforced fleet with a closed Redis, and back, in this order. */
@@ -18,6 +20,7 @@ const usual: Readonly<Record<string, (story: Story) => Promise<void>>> = {
   enforce,
   'reboot-enforcing': (story) => reboot(story, 'ai-stack', 'enforcing'),
   intruder: intrude,
+  relay,
   rotate,
   redis: closeRedis,
   skew,
@@ -32,7 +35,9 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
   'own-fleet': ownFleet,
   upgrade,
   life,
-  // What later ones of the usual stories begin with, for hosts that stay up.
+  ...chapters,
+  // For hosts that stay up: bare again, and what later ones of the usual stories begin with.
+  bare,
   traffic: reachLogging,
 };
 

@@ -22,6 +22,9 @@ export interface DenialRow {
   readonly path: string;
 }
 
+/** The host of the example inventory that makes and delivers keys. */
+export const rotatorHost = 'npu-worker';
+
 /** The seconds that the rollout page shows. */
 export interface Timings {
   bareToEnforced: number;

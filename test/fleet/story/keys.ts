@@ -1,4 +1,4 @@
-import { essence, type Story } from './context.ts';
+import { essence, rotatorHost, type Story } from './context.ts';
 
 /** Keys change under traffic; a host that can't be reached stops that before anybody signs with a new one. */
 export async function rotate(story: Story): Promise<void> {
@@ -8,9 +8,9 @@ export async function rotate(story: Story): Promise<void> {
   await story.play('rotate-keys');
   report.equal(await generations(story), '2', 'everybody signs with generation 2');
   await story.noneLost(from, 'the rotation');
-  const timer = await fleet.ssh('redis-stack', 'systemctl is-active countersign-rotate-due.timer; true');
+  const timer = await fleet.ssh(rotatorHost, 'systemctl is-active countersign-rotate-due.timer; true');
   report.equal(timer.trim(), 'active', 'the timer that looks for due keys runs');
-  await fleet.ssh('redis-stack', 'systemctl start countersign-rotate-due.service');
+  await fleet.ssh(rotatorHost, 'systemctl start countersign-rotate-due.service');
   report.equal(await generations(story), '2', 'what the timer starts finds no key due');
 
   report.chapter('rotation with a host that cannot be reached');
@@ -26,7 +26,7 @@ export async function rotate(story: Story): Promise<void> {
   );
   const others = await generations(story, lonely.name);
   report.equal(others, '2', 'no signer has switched');
-  const alarm = await fleet.ssh('redis-stack', 'journalctl --no-pager -p crit -t countersign-alarm -o cat');
+  const alarm = await fleet.ssh(rotatorHost, 'journalctl --no-pager -p crit -t countersign-alarm -o cat');
   report.check(alarm.includes('countersign-rotate.service'), 'the alarm was raised', alarm);
   await fleet.network.cable(lonely.address, 'up');
   await story.flow(3_000);
@@ -34,7 +34,7 @@ export async function rotate(story: Story): Promise<void> {
     [caller, callee].includes(lonely.name),
   );
   const resumed = Date.now();
-  await fleet.ssh('redis-stack', 'systemctl start countersign-rotate-due.service', { limitMs: 120_000 });
+  await fleet.ssh(rotatorHost, 'systemctl start countersign-rotate-due.service', { limitMs: 120_000 });
   report.equal(await generations(story), '3', 'what the timer starts goes on with it: generation 3');
   await story.noneLost(resumed, 'the resumed rotation');
 }
