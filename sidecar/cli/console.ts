@@ -9,18 +9,20 @@ import { readMetricsToken } from '../console/metrics-token.ts';
 import { type PageFile, startConsole } from '../console/server.ts';
 import type { Policy, Sources } from '../console/sources.ts';
 import { adminPage, isAdminAddress } from '../fleet-reader/admin-page.ts';
-import { fromOption, localAdmin, readFrom } from '../fleet-reader/from.ts';
+import type { FleetReader } from '../fleet-reader/fleet-reader.ts';
+import { fromOption } from '../fleet-reader/from.ts';
 import { writeSecretFile } from '../keyring/secret-file.ts';
 import { type MatrixFiles, openMatrix } from '../matrix-tools/open-matrix.ts';
-import type { HostState } from '../telemetry/documents.ts';
 import { UsageError } from '../terms/exit-codes.ts';
 import { probeAppPorts } from './app-ports.ts';
 import { readAsset } from './assets.ts';
+import { openFleetReader, operatorKeyringOption } from './fleet-sources.ts';
 import { authorizationOption, fleetOption } from './matrix-files.ts';
 import { printable } from './table.ts';
 
 interface ConsoleCommandOptions extends MatrixFiles {
   readonly from?: string[];
+  readonly keyring?: string;
   readonly listen: ListenAddress;
   readonly metricsTokenFile?: string;
   readonly linkFile?: string;
@@ -36,6 +38,7 @@ export function consoleCommand(): Command {
       'Show the fleet in a browser: a read-only page on this machine, live. Prints the link to open.',
     )
     .addOption(fromOption())
+    .addOption(operatorKeyringOption())
     .addOption(authorizationOption())
     .addOption(fleetOption())
     .addOption(
@@ -70,7 +73,8 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
   const token = randomBytes(32).toString('base64url');
   const metrics =
     options.metricsTokenFile === undefined ? undefined : await readMetricsToken(options.metricsTokenFile);
-  const sources = sourcesOf(options);
+  const reader = await openFleetReader(options);
+  const sources = sourcesOf(options, reader);
   const watch = new FleetWatch({
     sources,
     onError: ({ message }) => process.stderr.write(`countersign: ${printable(message)}\n`),
@@ -91,6 +95,7 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
   await stop;
   await watch.close();
   await server.close();
+  reader.close();
 }
 
 function pageFiles(): Map<string, PageFile> {
@@ -103,26 +108,21 @@ function pageFiles(): Map<string, PageFile> {
   ]);
 }
 
-function sourcesOf(options: ConsoleCommandOptions): Sources {
-  const from = options.from === undefined || options.from.length === 0 ? [localAdmin] : options.from;
-  const read = async (source: string): Promise<HostState[]> => {
-    const wanted = ['status', 'observed', 'denials', 'metrics'] as const;
-    return readFrom([source], wanted).catch((error: Error) => [{ from: source, problem: error.message }]);
-  };
+function sourcesOf(options: ConsoleCommandOptions, reader: FleetReader): Sources {
   /** Where each sidecar was found, for its metrics. */
   const addresses = new Map<string, string>();
   return {
     async readHosts() {
-      const states = (await Promise.all(from.map(read))).flat();
-      for (const { from: source, status } of states)
-        if (status !== undefined) addresses.set(`${status.service} ${status.host}`, source);
-      return states;
+      const { hosts } = await reader.read(['status', 'observed', 'denials', 'metrics']);
+      for (const { from, status } of hosts)
+        if (status !== undefined) addresses.set(`${status.service} ${status.host}`, from);
+      return hosts;
     },
     openPolicy: policyReader(options),
     probeAppPorts: async (fleet, states) => probeAppPorts(fleet, states),
     async readMetrics(service, host) {
       const address = addresses.get(`${service} ${host}`);
-      if (address === undefined || !isAdminAddress(address)) return undefined;
+      if (address === undefined || !isAdminAddress(address)) return reader.metricsText(service, host);
       const { status, text } = await adminPage(address, '/metrics', AbortSignal.timeout(readLimitMs));
       return status === 200 ? text : undefined;
     },

@@ -46,6 +46,11 @@ export class FleetReader {
     return { takenAtMs: Date.now(), hosts: [...read.flat(), ...overHop] };
   }
 
+  /** The text of `/metrics` of a sidecar that is read over the hop; undefined when there is no such host, or it cannot be read. */
+  async metricsText(service: string, host: string): Promise<string | undefined> {
+    return this.#hop?.metricsText(service, host);
+  }
+
   /** Every sidecar that is read live. */
   get eventSources(): readonly EventSource[] {
     const hop = this.#hop;

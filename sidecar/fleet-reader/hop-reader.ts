@@ -68,6 +68,12 @@ export class HopReader {
     return [...states, ...this.#callersOnly()];
   }
 
+  /** The text of a sidecar's `/metrics`; undefined when there is no such host, or it cannot be read. */
+  async metricsText(service: string, host: string): Promise<string | undefined> {
+    const address = this.addresses.find((each) => each.service === service && each.host === host);
+    return address && this.#document(address, 'metrics').catch(() => undefined);
+  }
+
   /** Opens the stream of a sidecar's events. @throws an error whose message says why not */
   async events(
     address: SidecarAddress,
