@@ -11,26 +11,28 @@ export interface Column {
 const narrowest = 10;
 
 /**
- * Rows in columns, two spaces apart, under their titles, at most as wide as told unless the columns that do not give
+ * Rows in columns, under their titles, at most as wide as told unless the columns that do not give
  * way need more.
  *
  * @param width in characters
+ * @param gap spaces between two columns
  */
 export function fittedTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   width: number,
+  gap = 2,
 ): string[] {
   const shown = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
   const widths = columns.map((_, at) => Math.max(...shown.map((row) => (row[at] ?? '').length)));
-  narrow(columns, widths, width - 2 * (columns.length - 1));
+  narrow(columns, widths, width - gap * (columns.length - 1));
   return shown.map((row) =>
     columns
       .map(({ right }, at) => {
         const cell = cut(row[at] ?? '', widths[at] as number);
         return right ? cell.padStart(widths[at] as number) : cell.padEnd(widths[at] as number);
       })
-      .join('  ')
+      .join(' '.repeat(gap))
       .trimEnd(),
   );
 }

@@ -17,7 +17,7 @@ export class Screen {
   readonly #terminal: Terminal;
   readonly #onKey: (key: string) => void;
   readonly #onResize: () => void;
-  #lines: readonly string[] = [];
+  #lines: readonly (string | undefined)[] = [];
   #isOpen = true;
 
   /**
@@ -28,6 +28,7 @@ export class Screen {
     this.#terminal = terminal;
     this.#onKey = onKey;
     this.#onResize = () => {
+      terminal.output.write('\x1b[2J');
       this.#lines = [];
       onResize();
     };
@@ -45,16 +46,31 @@ export class Screen {
     return { columns, rows };
   }
 
-  /** Draws lines; those that stay the same are not written again, and what does not fit is cut off. */
-  draw(lines: readonly string[]): void {
+  /**
+   * Draws lines; those that stay the same are not written again, so that they can be marked, and what does not fit is cut off.
+   *
+   * @param wrapped stand below them as they are, for to be copied: they go on in the next line where they are too long
+   */
+  draw(lines: readonly string[], wrapped: readonly string[] = []): void {
     if (!this.#isOpen) return;
     const { columns, rows } = this.size;
-    const shown = lines.slice(0, rows).map((line) => cutLine(line, columns));
+    const placed: (string | undefined)[] = lines.slice(0, rows).map((line) => cutLine(line, columns));
+    for (const line of wrapped) {
+      const height = Math.max(1, Math.ceil(line.length / columns));
+      if (placed.length + height > rows) break;
+      // The rows that it goes on in are its own.
+      placed.push(line, ...Array.from({ length: height - 1 }, () => undefined));
+    }
+    const isFirst = this.#lines.length === 0;
     let text = '';
-    for (let row = 0; row < rows; row++)
-      if (shown[row] !== this.#lines[row] || this.#lines.length === 0)
-        text += `\x1b[${row + 1};1H${shown[row] ?? ''}\x1b[0m\x1b[K`;
-    this.#lines = shown;
+    for (let row = 0; row < rows; row++) {
+      const line = row < placed.length ? placed[row] : '';
+      const before = row < this.#lines.length ? this.#lines[row] : '';
+      if (line === undefined || (line === before && !isFirst)) continue;
+      // First the row is emptied: behind a line that fills it the cursor is in the next one already.
+      text += `\x1b[${row + 1};1H\x1b[K${line}\x1b[0m`;
+    }
+    this.#lines = placed;
     if (text !== '') this.#terminal.output.write(text);
   }
 

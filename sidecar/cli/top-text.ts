@@ -21,8 +21,8 @@ const columns: readonly Column[] = [
   { title: 'OK', right: true },
   { title: 'P50', right: true },
   { title: 'P99', right: true },
-  { title: 'DENY/S', right: true },
-  { title: 'SEALED', right: true },
+  { title: 'DENY', right: true },
+  { title: 'SEAL', right: true },
 ];
 
 /** Success below this share is red. */
@@ -41,7 +41,7 @@ export function topLines(document: HostsDocument, page: Page, further: readonly 
   const shown =
     hosts.length <= room ? hosts : [...hosts].sort((a, b) => rank(a) - rank(b)).slice(0, room - 1);
   const left = hosts.length - shown.length;
-  const [titles = '', ...rows] = fittedTable(columns, shown.map(cellsOf), page.columns);
+  const [titles = '', ...rows] = fittedTable(columns, shown.map(cellsOf), page.columns, 1);
   const paint = (colour: Colour | undefined, line: string) =>
     colour === undefined || !page.colour ? line : styleText(colour, line, { validateStream: false });
   const lines = [

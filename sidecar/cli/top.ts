@@ -16,7 +16,8 @@ interface TopOptions extends FleetSources {
 }
 
 const about = `
-APP is up, slow or DOWN; OK is the share of answers below 500; SEALED is the share of connections between sidecars that are.
+APP is up, slow or DOWN; OK is the share of answers below 500; DENY are denials a second;
+SEAL is the share of connections between sidecars that are sealed.
 Rates are of the time between two looks. q or Ctrl-C ends it. Without a terminal it prints one picture.`;
 
 /** `countersign top`: the fleet as it is now. */

@@ -1,3 +1,5 @@
+import { cut } from '../cli/fitted-table.ts';
+import { printable } from '../cli/table.ts';
 import type { DenialDocument } from '../telemetry/documents.ts';
 import type { LocalService } from './layout.ts';
 import type { Activity } from './watch.ts';
@@ -43,8 +45,8 @@ export function denialLine(denial: DenialDocument): string {
   const { time, caller, claimed, callee, method, path, reason, disposition } = denial;
   const from =
     caller ?? (claimed === undefined ? 'an unsigned caller' : `"${printable(claimed)}" (unproven)`);
-  const done = disposition === 'refused' ? 'refused' : 'forwarded all the same';
-  return `${time.slice(11, 19)}  ${from} -> ${callee}  ${printable(method)} ${printable(path)}  ${reason}, ${done}`;
+  const done = disposition === 'refused' ? 'refused' : 'forwarded';
+  return `${time.slice(11, 19)}  ${from} -> ${callee}  ${cut(printable(method), 16)} ${cut(printable(path), 80)}  ${reason}, ${done}`;
 }
 
 /** Three commands to try, each with what to expect. */
@@ -54,11 +56,11 @@ export function commands(services: readonly LocalService[]): string[] {
   const json = `-H 'content-type: application/json'`;
   const chat = `{"model":"qwen2.5-coder-7b-instruct","stream":true,"messages":[{"role":"user","content":"Hello"}]}`;
   return [
-    'main-backend calls npu-worker by name, as any HTTP client can: signed on the way out, checked on the way in',
+    'main-backend calls npu-worker by name: signed on the way out, checked on the way in',
     `  http_proxy=http://127.0.0.1:${backend.outbound} curl ${json} -d '{"image":"cat.png"}' http://npu-worker/api/process`,
-    'main-backend chats with ai-stack through a listener of its own; the answer streams',
+    'main-backend chats with ai-stack through a listener; the answer streams',
     `  curl -N ${json} -d '${chat}' http://127.0.0.1:${toModel}/v1/chat/completions`,
-    'somebody without a key calls npu-worker: logging forwards and reports it, enforcing refuses it',
+    'a caller without a key calls npu-worker: logging forwards, enforcing refuses',
     `  curl -i ${json} -d '{}' http://127.0.0.1:${npu.inbound}/api/process`,
   ];
 }
@@ -71,9 +73,4 @@ export function commandLines(services: readonly LocalService[]): string[] {
 }
 
 export const nextStep =
-  'In another terminal:  npm run phase enforcing  (and back: npm run phase logging).  Ctrl-C here stops everything.';
-
-/** What a stranger sent, fit for a terminal. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
-}
+  'In another terminal: npm run phase enforcing (and back: npm run phase logging). Ctrl-C here stops everything.';

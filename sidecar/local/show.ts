@@ -1,3 +1,8 @@
+import { Screen } from '../cli/screen.ts';
+import { topLines } from '../cli/top-text.ts';
+import { FleetReader } from '../fleet-reader/fleet-reader.ts';
+import { type HostsDocument, hosts } from '../fleet-view/hosts.ts';
+import type { FleetSnapshot } from '../fleet-view/snapshot.ts';
 import { commands, denialLine, nextStep, table } from './board.ts';
 import type { LocalService } from './layout.ts';
 import type { Activity, Watch } from './watch.ts';
@@ -7,52 +12,75 @@ const shownDenials = 6;
 /** Without a terminal the counts are told at most this often. */
 const countsEveryMs = 5_000;
 
-/** Shows the running fleet until `signal` aborts: redrawn in place on a terminal, else as lines that are added. */
+/** Shows the running fleet until `signal` aborts: as `countersign top` does on a terminal, else as lines that are added. */
 export async function show(
   services: readonly LocalService[],
   watch: Watch,
   signal: AbortSignal,
+  stop: () => void,
 ): Promise<void> {
-  const board = process.stdout.isTTY ? new Redrawn(services) : new Lines(services);
-  while (!signal.aborted) {
-    const [activity, denials] = await Promise.all([watch.activity(), watch.newDenials()]);
-    if (signal.aborted) return;
-    board.update(activity, denials.map(denialLine));
-    await pause(intervalMs, signal);
+  if (process.stdout.isTTY) await showBoard(services, watch, signal, stop);
+  else await showLines(services, watch, signal);
+}
+
+/** @param stop called when somebody presses q or Ctrl-C */
+async function showBoard(
+  services: readonly LocalService[],
+  watch: Watch,
+  signal: AbortSignal,
+  stop: () => void,
+): Promise<void> {
+  const reader = new FleetReader(
+    services.map(({ admin }) => `http://127.0.0.1:${admin}`),
+    undefined,
+  );
+  const copied = [...commands(services), nextStep];
+  let document: HostsDocument = { taken_at: new Date().toISOString(), hosts: [] };
+  let denials: string[] = [];
+  const screen = new Screen(
+    { input: process.stdin, output: process.stdout },
+    (key) => {
+      if (key === 'q' || key === '\x03') stop();
+    },
+    () => draw(),
+  );
+  const draw = () => {
+    const { columns, rows } = screen.size;
+    const below = copied.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+    const room = Math.max(0, Math.min(shownDenials, rows - below - document.hosts.length - 6));
+    const latest = room === 0 ? [] : denials.slice(-room);
+    const further = latest.length === 0 ? [] : ['Latest denials', ...latest.map((line) => `  ${line}`)];
+    const page = { columns, rows: rows - below, colour: process.stdout.hasColors() };
+    screen.draw([...topLines(document, page, further), ''], copied);
+  };
+  try {
+    let previous: FleetSnapshot | undefined;
+    while (!signal.aborted) {
+      const [current, fresh] = await Promise.all([reader.read(['status', 'metrics']), watch.newDenials()]);
+      if (signal.aborted) return;
+      document = hosts(previous, current);
+      previous = current;
+      denials = [...denials, ...fresh.map(denialLine)].slice(-shownDenials);
+      draw();
+      await pause(intervalMs, signal);
+    }
+  } finally {
+    screen.close();
+    reader.close();
   }
 }
 
-class Redrawn {
-  readonly #services: readonly LocalService[];
-  #denials: string[] = [];
-  #height = 0;
-  #shown = '';
-
-  constructor(services: readonly LocalService[]) {
-    this.#services = services;
-  }
-
-  update(activity: readonly Activity[], denials: readonly string[]): void {
-    this.#denials = [...this.#denials, ...denials].slice(-shownDenials);
-    const width = process.stdout.columns;
-    // What is to be copied may wrap; what is only to be read is cut, so that the height is known.
-    const lines = [
-      ...table(activity),
-      '',
-      ...(this.#denials.length > 0
-        ? ['Latest denials', ...this.#denials.map((line) => `  ${line}`), '']
-        : []),
-    ].map((line) => line.slice(0, width));
-    const rest = [...commands(this.#services), '', nextStep];
-    const text = [...lines, ...rest].join('\n');
-    // Left alone while nothing changes, so that a command can be marked and copied.
-    if (text === this.#shown) return;
-    const height =
-      lines.length + rest.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width)), 0);
-    const up = this.#height > 0 ? `\x1b[${this.#height}A` : '';
-    process.stdout.write(`${up}\r\x1b[0J${text}\n`);
-    this.#height = height;
-    this.#shown = text;
+async function showLines(
+  services: readonly LocalService[],
+  watch: Watch,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = new Lines(services);
+  while (!signal.aborted) {
+    const [activity, denials] = await Promise.all([watch.activity(), watch.newDenials()]);
+    if (signal.aborted) return;
+    lines.update(activity, denials.map(denialLine));
+    await pause(intervalMs, signal);
   }
 }
 

@@ -39,6 +39,7 @@ async function run({ ai, once, basePort: base, state }: Options): Promise<number
     stopped.signal.addEventListener('abort', () => resolve('asked')),
   );
   let owns = false;
+  let shown: Promise<void> | undefined;
   try {
     await checkProjectFiles();
     if (await isRunning(folder.control)) {
@@ -50,20 +51,20 @@ async function run({ ai, once, basePort: base, state }: Options): Promise<number
     const started = startAll(fleet, folder);
     if ((await Promise.race([started, asked])) === 'asked') return exit.ok;
     if (once) return (await probeAll(fleet, console.log)) ? exit.ok : exit.no;
-    const shown = show(
-      fleet.services,
-      new Watch(fleet.services, (name) => fleet.phaseOf(name)),
-      stopped.signal,
-    );
+    const watch = new Watch(fleet.services, (name) => fleet.phaseOf(name));
+    shown = show(fleet.services, watch, stopped.signal, () => stopped.abort());
     const ended = await Promise.race([fleet.broken, asked, shown]);
     if (ended instanceof Error) throw ended;
     return exit.ok;
   } catch (error) {
     stopped.abort();
+    // The terminal is given back first.
+    await shown?.catch(() => {});
     console.error(`up: ${(error as Error).message}`);
     return error instanceof ConfigError ? exit.config : exit.no;
   } finally {
     stopped.abort();
+    await shown?.catch(() => {});
     if (owns) await fleet.stop();
   }
 }

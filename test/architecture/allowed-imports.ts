@@ -269,6 +269,15 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   'tools/release': { folders: ['tools', 'sidecar/cli', 'sidecar/new-fleet'] },
   'sidecar/local': {
-    folders: ['config', 'tools', 'sidecar/files', 'sidecar/config', 'sidecar/telemetry'],
+    folders: [
+      'config',
+      'tools',
+      'sidecar/files',
+      'sidecar/config',
+      'sidecar/telemetry',
+      'sidecar/fleet-reader',
+      'sidecar/fleet-view',
+      'sidecar/cli',
+    ],
   },
 };
