@@ -42,22 +42,26 @@ export function shortName(name: string): string {
 export function layoutOf(edges: readonly Pick<Edge, 'caller' | 'callee'>[]): Layout {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: 'LR', nodesep: 30, ranksep: 46, edgesep: 18, marginx: 10, marginy: 10 });
-  for (const name of new Set(edges.flatMap(({ caller, callee }) => [caller, callee])))
-    graph.setNode(name, { width: shortName(name).length * characterWidth + 34, height: nodeHeight });
+  const names = [...new Set(edges.flatMap(({ caller, callee }) => [caller, callee]))];
+  // dagre keeps nodes in plain objects: a service may be called constructor.
+  const idOf = (name: string) => `node ${names.indexOf(name)}`;
+  const nameOf = (id: string) => names[Number(id.slice(5))] ?? '';
+  for (const name of names)
+    graph.setNode(idOf(name), { width: shortName(name).length * characterWidth + 34, height: nodeHeight });
   for (const { caller, callee } of edges)
-    graph.setEdge(caller, callee, { width: label.width, height: label.height, labelpos: 'c' });
+    graph.setEdge(idOf(caller), idOf(callee), { width: label.width, height: label.height, labelpos: 'c' });
   dagre.layout(graph);
   const { width = 0, height = 0 } = graph.graph();
   return {
     width: Math.ceil(width),
     height: Math.ceil(height),
-    nodes: graph.nodes().map((name) => {
-      const { x = 0, y = 0, width = 0, height = 0 } = graph.node(name);
-      return { name, x, y, width, height };
+    nodes: graph.nodes().map((id: string) => {
+      const { x = 0, y = 0, width = 0, height = 0 } = graph.node(id);
+      return { name: nameOf(id), x, y, width, height };
     }),
-    edges: graph.edges().map(({ v, w }) => {
+    edges: graph.edges().map(({ v, w }: { readonly v: string; readonly w: string }) => {
       const { points = [], x = 0, y = 0 } = graph.edge({ v, w });
-      return { caller: v, callee: w, path: curve(points), x, y };
+      return { caller: nameOf(v), callee: nameOf(w), path: curve(points), x, y };
     }),
   };
 }
