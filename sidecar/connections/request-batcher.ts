@@ -1,16 +1,10 @@
+import { AnswerTimes } from './answer-times.ts';
 import type { ClientCall } from './client-call.ts';
 
 /** Requests that share a connection at most. */
 const mostTogether = 8;
 /** Below so many calls under way hardly any would leave in the same turn of the event loop. */
 const fewestUnderWay = 8;
-/** An answer within so many milliseconds is quick. */
-const quickMs = 20;
-/** So many quick answers in a row let the next ones be expected. */
-const quickRun = 64;
-/** A request waits at most so long behind others before it is retried on its own connection with a new signature. */
-const patienceMs = 25;
-
 /** A connection that several requests can be pipelined on. */
 export interface SharedConnection {
   readonly connected: boolean;
@@ -32,14 +26,13 @@ export interface BatchedHost<Connection extends SharedConnection> {
 /**
  * Pipelines safe requests to one host that leave in the same turn of the event loop (RFC 9112 §9.3.2): they share
  * connections, a few in one write each, and the sidecar at the other end runs them side by side. That saves most
- * writes and reads between the two, and is for hosts that answer quickly: a response that is slow or streams keeps no
+ * writes and reads between the two, and is for hosts that answer steadily: a response that is slow or streams keeps no
  * other request waiting for long.
  */
 export class RequestBatcher<Connection extends SharedConnection> {
   readonly #host: BatchedHost<Connection>;
   #waiting: ClientCall[] = [];
-  /** Quick answers since the last other one. */
-  #run = 0;
+  readonly #times = new AnswerTimes();
 
   constructor(host: BatchedHost<Connection>) {
     this.#host = host;
@@ -47,17 +40,17 @@ export class RequestBatcher<Connection extends SharedConnection> {
 
   /** Whether a request gains by leaving together with others. */
   isWorthIt(): boolean {
-    return this.#run >= quickRun && this.#host.inFlight + this.#waiting.length >= fewestUnderWay;
+    return this.#times.areSteady && this.#host.inFlight + this.#waiting.length >= fewestUnderWay;
   }
 
   /** An answer is complete. @param ms since its request came @param whole it came in one piece */
   onAnswer(ms: number, whole: boolean): void {
-    this.#run = whole && ms <= quickMs ? this.#run + 1 : 0;
+    this.#times.onAnswer(ms, whole);
   }
 
   /** A request had to be retried on its own connection. */
   onDelay(): void {
-    this.#run = 0;
+    this.#times.onDelay();
   }
 
   /** Has a request wait for the end of this turn. */
@@ -81,7 +74,7 @@ export class RequestBatcher<Connection extends SharedConnection> {
         // What has come by then is read first.
         setTimeout(
           () => setImmediate(() => connection.keepsWaiting(last) && connection.disband()),
-          patienceMs,
+          this.#times.patienceMs,
         ).unref();
       } else {
         this.#host.sendAlone(first, connection);
