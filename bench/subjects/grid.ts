@@ -58,7 +58,7 @@ export async function measureGrid(
     measure(stage, load.dialect === undefined ? peer : { ...peer, dialect: load.dialect }, running, {
       ...pace,
       ...load,
-      ...(keep ? { onLatencies: (of: Latencies) => latencies.add(of) } : { ms: Math.min(500, pace.ms) }),
+      ...(keep ? { onLatencies: (of: Latencies) => latencies.add(of) } : { ms: 2 * pace.ms }),
     });
   if (warm) for (const one of grid) await run(one, false);
   await interleaved(rounds, grid, async (one) => void one.cell.samples.push(await run(one, true)));
