@@ -11,6 +11,7 @@ import { rejectDenied } from '../../sidecar/policy/reject-denied.ts';
 import { ReplayMemory } from '../../sidecar/replay/replay-memory.ts';
 import { Telemetry } from '../../sidecar/telemetry/telemetry.ts';
 import type { ApplyVerdict } from '../../sidecar/terms/verdict.ts';
+import type { Feeds } from '../../signals/feeds.ts';
 import { freePorts } from './free-ports.ts';
 import { fleetOf, keyringsOf } from './keyrings.ts';
 import { buildSigned, type SignedRequest } from './signed-request.ts';
@@ -29,6 +30,7 @@ export interface DataPathOptions {
   /** Further keys of sidecar.yaml. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly memory?: ReplayMemory;
+  readonly feeds?: Feeds;
   readonly service?: 'npu-worker' | 'main-backend';
 }
 
@@ -66,6 +68,7 @@ export async function startDataPath(t: Test, options: DataPathOptions): Promise<
     service,
     peers: fleet.services.keys(),
     logger: pino({ level: 'silent' }),
+    feeds: options.feeds,
   });
   const config = sidecarConfigSchema.parse({
     service,

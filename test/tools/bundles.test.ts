@@ -49,14 +49,16 @@ t.test('neither sidecar bundle holds the function of the other, in any of its th
   for (const file of await readdir(join(dist, 'bundles'))) {
     if (!file.endsWith('.cjs')) continue;
     const text = await bundle(file.slice(0, -4));
+    // The thread that exports signals decides nothing.
+    const decides = !file.includes('signals-export-worker');
     t.equal(
       text.includes('forwardAlways'),
-      file.startsWith('countersign-logging.'),
+      decides && file.startsWith('countersign-logging.'),
       `forwardAlways in ${file}`,
     );
     t.equal(
       text.includes('rejectDenied'),
-      file.startsWith('countersign-enforcing.'),
+      decides && file.startsWith('countersign-enforcing.'),
       `rejectDenied in ${file}`,
     );
   }

@@ -135,7 +135,12 @@ t.test('a source that fails is a 500 that tells nothing', async (t) => {
 });
 
 t.test('listens on loopback only', async (t) => {
-  const sources = { snapshot: () => t.fail(), status: () => status, observed: () => observed } as never;
+  const sources = {
+    snapshot: () => t.fail(),
+    status: () => status,
+    observed: () => observed,
+    events: { close() {} },
+  } as never;
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org'])
     await t.rejects(startAdmin({ host, port: 0 }, sources), { message: /expected a loopback address/ });
   const six = await startAdmin({ host: '::1', port: 0 }, sources).catch(() => undefined);
