@@ -118,8 +118,9 @@ async function metrics(
   path: string,
   { watch, sources }: ConsoleOptions,
 ): Promise<void> {
+  // Also tells where each host is read, when Prometheus is the first to ask.
+  const { policy } = await watch.latest();
   if (path === '/hosts') {
-    const { policy } = await watch.latest();
     const body = JSON.stringify(hostTargets(policy.fleet, request.headers.host ?? ''));
     return send(request, response, 200, 'application/json', `${body}\n`);
   }

@@ -12,14 +12,19 @@ const shownDenials = 6;
 /** Without a terminal the counts are told at most this often. */
 const countsEveryMs = 5_000;
 
-/** Shows the running fleet until `signal` aborts: as `countersign top` does on a terminal, else as lines that are added. */
+/**
+ * Shows the running fleet until `signal` aborts: as `countersign top` does on a terminal, else as lines that are added.
+ *
+ * @param link of the console; the board would cover one that was printed before
+ */
 export async function show(
   services: readonly LocalService[],
   watch: Watch,
   signal: AbortSignal,
   stop: () => void,
+  link: string,
 ): Promise<void> {
-  if (process.stdout.isTTY) await showBoard(services, watch, signal, stop);
+  if (process.stdout.isTTY) await showBoard(services, watch, signal, stop, link);
   else await showLines(services, watch, signal);
 }
 
@@ -29,12 +34,13 @@ async function showBoard(
   watch: Watch,
   signal: AbortSignal,
   stop: () => void,
+  link: string,
 ): Promise<void> {
   const reader = new FleetReader(
     services.map(({ admin }) => `http://127.0.0.1:${admin}`),
     undefined,
   );
-  const copied = [...commands(services), nextStep];
+  const copied = [...commands(services), `the console: ${link}`, nextStep];
   let document: HostsDocument = { taken_at: new Date().toISOString(), hosts: [] };
   let denials: string[] = [];
   const screen = new Screen(

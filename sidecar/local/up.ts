@@ -52,7 +52,7 @@ async function run({ ai, once, basePort: base, state }: Options): Promise<number
     if ((await Promise.race([started, asked])) === 'asked') return exit.ok;
     if (once) return (await probeAll(fleet, console.log)) ? exit.ok : exit.no;
     const watch = new Watch(fleet.services, (name) => fleet.phaseOf(name));
-    shown = show(fleet.services, watch, stopped.signal, () => stopped.abort());
+    shown = show(fleet.services, watch, stopped.signal, () => stopped.abort(), fleet.console ?? '');
     const ended = await Promise.race([fleet.broken, asked, shown]);
     if (ended instanceof Error) throw ended;
     return exit.ok;
