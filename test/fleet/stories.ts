@@ -20,7 +20,6 @@ const usual: Readonly<Record<string, (story: Story) => Promise<void>>> = {
   enforce,
   'reboot-enforcing': (story) => reboot(story, 'ai-stack', 'enforcing'),
   intruder: intrude,
-  relay,
   rotate,
   redis: closeRedis,
   skew,
@@ -36,6 +35,8 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
   upgrade,
   life,
   ...chapters,
+  // On hosts that enforce.
+  relay,
   // For hosts that stay up: bare again, and what later ones of the usual stories begin with.
   bare,
   traffic: reachLogging,
