@@ -57,6 +57,7 @@ async function checkout(t: Test): Promise<string> {
     'package.json',
     'package-lock.json',
     'sidecar',
+    'signals',
     'tools',
     'core',
     'config',

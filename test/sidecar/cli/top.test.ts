@@ -36,10 +36,7 @@ t.test('fits 80×24 whatever the names, and shows what is wrong when there is no
   const lines = topLines({ taken_at, hosts }, { columns: 80, rows: 24, colour: false });
   t.ok(lines.length <= 24, String(lines.length));
   for (const line of lines) t.ok(line.length <= 80, line);
-  t.match(
-    lines[0],
-    /^12:00:00Z {2}50 hosts: 50 logging, 100 calls\/s; down 172\.16\.168\.22: app down, and 2/,
-  );
+  t.match(lines[0], /^12:00:00Z {2}50 hosts: 50 logging, 100 calls\/s; down 172\.16\.168\.22: app down, an/);
   t.match(lines[3], /^down .* DOWN /);
   t.match(lines[4], /^gone .* GONE /);
   t.match(lines[5], /^slow .* slow /);
