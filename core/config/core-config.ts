@@ -135,7 +135,9 @@ export const coreConfigSchema = z
       .describe('The models.'),
     limits: limits
       .prefault({})
-      .describe('What each calling service may use; counted in each core service. More is a 429.'),
+      .describe(
+        'What each calling service may use; rates and turns are counted in each core service. More is a 429.',
+      ),
     cors: cors.optional().describe('Which web pages may call the core.'),
     timeouts: timeouts.prefault({}).describe('How long the core waits.'),
     telemetry: coreTelemetrySchema.describe('What is exported beside /metrics. Default: nothing.'),
