@@ -8,8 +8,12 @@ export interface Syntax {
   indexed(words: readonly string[]): RawBuilder<string>;
   /** True of the rows of messages_search that have all of the terms. */
   matches(terms: readonly SearchTerm[]): RawBuilder<SqlBool>;
-  /** True; fails once the deadline of a slow read has passed. Belongs into the condition of every row that is looked at. */
-  withinDeadline(): RawBuilder<SqlBool>;
+  /**
+   * True; fails once the deadline of a slow read has passed. Part of the condition of a read that may look at many rows.
+   *
+   * @param column of the table with the many rows: the condition is looked at for each of them
+   */
+  withinDeadline(column: string): RawBuilder<SqlBool>;
 }
 
 /** What a query works with: the tables of one engine, inside a transaction when it writes. */

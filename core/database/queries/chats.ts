@@ -203,7 +203,7 @@ export const chatQueries = {
           'messages.created_at as createdAt',
         ])
         .where(syntax.matches(args.terms))
-        .where(syntax.withinDeadline())
+        .where(syntax.withinDeadline('messages_search.rowid'))
         .where('chats.owner_service', '=', args.owner.service)
         .where('chats.owner_user', '=', args.owner.user)
         .where('chats.deleted_at', 'is', null);

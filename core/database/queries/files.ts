@@ -100,7 +100,7 @@ async function listFiles(
     .where('file.is_deleted', '=', 0)
     .where('file.owner_service', '=', owner.service)
     .where('file.owner_user', '=', owner.user)
-    .where(connection.syntax.withinDeadline());
+    .where(connection.syntax.withinDeadline('file.file_id'));
   if (sessionId !== undefined) {
     rows = rows.where((where) =>
       where.or([
