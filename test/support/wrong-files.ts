@@ -307,7 +307,7 @@ export const wrongFiles: readonly WrongFile[] = [
   more(
     'a switch',
     'enforcement: off',
-    /9:1: enforcement: found an unknown key "enforcement", expected one of service, outbound, inbound, admin, fleet, authorization, keyring, state, workers, limits, timeouts$/m,
+    /9:1: enforcement: found an unknown key "enforcement", expected one of service, outbound, inbound, admin, fleet, authorization, keyring, state, workers, limits, timeouts, telemetry$/m,
   ),
   more('a key twice', 'service: again', /9:1: found a key that stands there already, expected each key once/),
   more('an open brace', '{', /\d+:\d+: found .*, expected /),
