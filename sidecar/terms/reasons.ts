@@ -22,7 +22,7 @@ export const reasons = {
   },
   'unknown-key': { status: 401, stage: 'verdict', title: 'The key id is not in the keyring' },
   'expired-key': { status: 401, stage: 'verdict', title: 'The key has been retired' },
-  'wrong-audience': { status: 401, stage: 'verdict', title: 'The call was signed for somebody else' },
+  'wrong-audience': { status: 401, stage: 'verdict', title: 'The call was signed for another service' },
   'outside-window': { status: 401, stage: 'verdict', title: 'The signature is too old, or from the future' },
   'signature-mismatch': { status: 401, stage: 'verdict', title: 'The signature does not match the call' },
   'memory-lost': {
