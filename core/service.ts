@@ -27,6 +27,7 @@ import { DatabaseStore } from './files/database-store.ts';
 import { FolderStore } from './files/folder-store.ts';
 import { UnownedReaders } from './http/caller.ts';
 import { chatRoutes } from './http/chat-routes.ts';
+import { consoleRoutes } from './http/console-routes.ts';
 import { useCors } from './http/cors.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { type HealthOfPart, healthRoutes } from './http/health.ts';
@@ -150,6 +151,7 @@ export async function startCore(
   tokenRoutes(app, planner, bodyLimitBytes);
   sessionRoutes(app, archive, files, readers);
   await fileRoutes(app, files, readers, callerLimits);
+  consoleRoutes(app);
   await app.ready();
   // From here on: building routes and their documentation takes its time, and nobody waits for it.
   const eventLoop = watchEventLoop({ registry });

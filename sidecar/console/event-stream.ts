@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { securityHeaders } from './access.ts';
+import { securityHeaders } from '../../web/security-headers.ts';
 
 const heartbeatMs = 15_000;
 

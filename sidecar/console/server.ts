@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isLoopback } from '../../config/address.ts';
+import { securityHeaders } from '../../web/security-headers.ts';
 import { bind, type ListenOn } from '../listen/bind.ts';
 import { localOf } from '../listen/listener.ts';
 import { metricsContentType } from '../telemetry/metrics.ts';
-import { grantOf, refusalOf, securityHeaders, type Tokens } from './access.ts';
+import { grantOf, refusalOf, type Tokens } from './access.ts';
 import { documents, QueryError } from './documents.ts';
 import { DocumentStream } from './event-stream.ts';
 import type { FleetWatch, Reading } from './fleet-watch.ts';

@@ -13,6 +13,9 @@ export interface Allowed {
 export const allowedImports: Readonly<Record<string, Allowed>> = {
   config: { folders: [] },
 
+  // What the pages for browsers share: parts, styles, the headers that they are sent with.
+  web: { folders: [] },
+
   // What the sidecar and the core export beside metrics: spans, log records, an access log.
   signals: { folders: ['config'] },
 
@@ -146,6 +149,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   'sidecar/console': {
     folders: [
       'config',
+      'web',
       'sidecar/terms',
       'sidecar/config',
       'sidecar/keyring',
@@ -184,8 +188,11 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       'core/membership',
     ],
   },
+  // The page alone: the routes that send it are in core/http.
+  'core/console': { folders: ['web', 'core/chat'] },
   'core/http': {
     folders: [
+      'web',
       'signals',
       'core/terms',
       'core/config',

@@ -12,7 +12,7 @@ import {
 } from './import-graph.ts';
 
 const root = join(import.meta.dirname, '../..');
-const folders = ['signals', 'config', 'core', 'sidecar', 'tools'];
+const folders = ['signals', 'config', 'web', 'core', 'sidecar', 'tools'];
 const graph = await readImportGraph(root, folders);
 
 t.test('every folder imports what the table allows it, types included', async (t) => {

@@ -18,10 +18,10 @@ export function consoleFiles(): Promise<Map<string, PageFile>> {
 
 async function bundleFiles(): Promise<Map<string, PageFile>> {
   const { script, styles } = await bundlePage(root, consolePage.entry).finally(stop);
-  const web = (name: string) => readFile(join(root, 'sidecar/console/web', name), 'utf8');
+  const web = (path: string) => readFile(join(root, path), 'utf8');
   return new Map([
-    ['/', { type: 'text/html; charset=utf-8', body: await web('index.html') }],
-    ['/icon.svg', { type: 'image/svg+xml', body: await web('icon.svg') }],
+    ['/', { type: 'text/html; charset=utf-8', body: await web('sidecar/console/web/index.html') }],
+    ['/icon.svg', { type: 'image/svg+xml', body: await web('web/icon.svg') }],
     ['/console.js', { type: 'text/javascript; charset=utf-8', body: Buffer.from(script).toString() }],
     ['/console.css', { type: 'text/css; charset=utf-8', body: Buffer.from(styles).toString() }],
   ]);

@@ -1,5 +1,7 @@
 import type { FunctionComponent } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
+import { Brand, Main, SkipButton } from '../../../web/parts.tsx';
+import { type Place, usePlace } from '../../../web/place.ts';
 import type { PageProps } from './page-props.ts';
 import { Denials } from './pages/denials.tsx';
 import { Fleet } from './pages/fleet.tsx';
@@ -9,7 +11,6 @@ import { Matrix } from './pages/matrix.tsx';
 import { Readiness } from './pages/readiness.tsx';
 import { Rollout } from './pages/rollout.tsx';
 import { TokenForm } from './parts/token-form.tsx';
-import { type Place, usePlace } from './place.ts';
 import { forgetToken, keepToken, takeToken } from './session.ts';
 
 const pages: Readonly<
@@ -26,7 +27,7 @@ const pages: Readonly<
 
 export function App() {
   const [token, setToken] = useState(takeToken);
-  const place = usePlace();
+  const place = usePlace('fleet');
   const known = pages[place.page] ?? pages.fleet;
   useEffect(() => {
     document.title = `${known?.title} · Countersign`;
@@ -46,9 +47,7 @@ export function App() {
   };
   return (
     <div class="frame">
-      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
-        Skip to the page
-      </button>
+      <SkipButton />
       <Navigation place={place} />
       <Main title={known?.title ?? ''}>
         {token === undefined ? (
@@ -64,13 +63,7 @@ export function App() {
 function Navigation({ place }: { readonly place: Place }) {
   return (
     <header class="rail">
-      <a class="brand" href="#/fleet">
-        <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
-          <rect width="32" height="32" rx="8" class="brand-field" />
-          <path d="M9 17.5 14 22.5 23.5 10.5" class="brand-mark" />
-        </svg>
-        <span>Countersign</span>
-      </a>
+      <Brand href="#/fleet" />
       <nav aria-label="Pages">
         <ul>
           {Object.entries(pages).map(([name, { title }]) => (
@@ -83,22 +76,5 @@ function Navigation({ place }: { readonly place: Place }) {
         </ul>
       </nav>
     </header>
-  );
-}
-
-/** Moves the focus to the new page after a change, as a browser does after loading one. */
-function Main({ title, children }: { readonly title: string; readonly children: preact.ComponentChildren }) {
-  const main = useRef<HTMLElement>(null);
-  const shown = useRef(title);
-  useEffect(() => {
-    if (shown.current === title) return;
-    shown.current = title;
-    main.current?.focus({ preventScroll: true });
-    scrollTo(0, 0);
-  }, [title]);
-  return (
-    <main id="main" ref={main} tabIndex={-1} aria-label={title}>
-      {children}
-    </main>
   );
 }

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { EventLines } from './event-lines.ts';
+import { EventLines } from '../../../web/event-lines.ts';
 
 /** A document as far as it is known here. */
 export type Live<Document> =

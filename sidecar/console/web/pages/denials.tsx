@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { linkTo } from '../../../../web/place.ts';
+import { counted, timeText } from '../../../../web/text.ts';
 import type { CallPage, DenialRow, DenialsPage } from '../../denials-page.ts';
 import { ask } from '../live.ts';
 import type { PageProps } from '../page-props.ts';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
-import { linkTo } from '../place.ts';
-import { counted, timeText } from '../text.ts';
+import { LivePage } from '../parts/page.tsx';
 import { Answer } from './matrix.tsx';
 
 const shownAtOnce = 100;

@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks';
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { counted } from '../../../../web/text.ts';
 import type { HostRow } from '../../../fleet-view/hosts.ts';
 import { ageText, durationText, rateText, shareText } from '../../../fleet-view/quantities.ts';
 import type { FleetPage } from '../../fleet-page.ts';
 import type { PageProps } from '../page-props.ts';
 import { Chart } from '../parts/chart.tsx';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
-import { counted } from '../text.ts';
+import { LivePage } from '../parts/page.tsx';
 
 const shownAtOnce = 100;
 

@@ -1,4 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
+import { Empty, Wire } from '../../../../web/parts.tsx';
+import { linkTo } from '../../../../web/place.ts';
+import { counted } from '../../../../web/text.ts';
 import type { Edge } from '../../../fleet-view/edges.ts';
 import { durationText, rateText, shareText } from '../../../fleet-view/quantities.ts';
 import type { Focus } from '../../focus.ts';
@@ -6,11 +9,9 @@ import type { EdgeRoutes } from '../../route-list.ts';
 import { ask } from '../live.ts';
 import type { PageProps } from '../page-props.ts';
 import { EdgeDrawing } from '../parts/edge-drawing.tsx';
-import { Empty, LivePage, Wire } from '../parts/page.tsx';
+import { LivePage } from '../parts/page.tsx';
 import { RouteTable } from '../parts/route-table.tsx';
 import { ServiceFilter } from '../parts/service-filter.tsx';
-import { linkTo } from '../place.ts';
-import { counted } from '../text.ts';
 
 /** Page 2: who calls whom. */
 export function Graph(props: PageProps) {

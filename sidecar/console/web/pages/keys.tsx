@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks';
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { counted, timeText } from '../../../../web/text.ts';
 import { ageText } from '../../../fleet-view/quantities.ts';
 import type { Generation, KeysPage, RotationStep, ServiceKeys } from '../../keys-page.ts';
 import type { PageProps } from '../page-props.ts';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
+import { LivePage } from '../parts/page.tsx';
 import { Timeline } from '../parts/timeline.tsx';
-import { counted, timeText } from '../text.ts';
 
 const dayMs = 86_400_000;
 const rotationDays = 90;

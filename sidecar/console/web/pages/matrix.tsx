@@ -1,12 +1,13 @@
 import { useState } from 'preact/hooks';
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { linkTo } from '../../../../web/place.ts';
+import { counted } from '../../../../web/text.ts';
 import type { Explanation } from '../../../matrix-tools/explain.ts';
 import type { MatrixCell, MatrixPage } from '../../matrix-page.ts';
 import { ask } from '../live.ts';
 import type { PageProps } from '../page-props.ts';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
+import { LivePage } from '../parts/page.tsx';
 import { ServiceFilter } from '../parts/service-filter.tsx';
-import { linkTo } from '../place.ts';
-import { counted } from '../text.ts';
 import { Routes, stateTexts } from './graph.tsx';
 
 /** Page 3: who may call whom. */

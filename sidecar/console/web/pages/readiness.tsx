@@ -1,8 +1,9 @@
 import type { ComponentChildren } from 'preact';
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { counted, hoursText, timeText } from '../../../../web/text.ts';
 import type { Readiness as Report } from '../../../readiness/assess.ts';
 import type { PageProps } from '../page-props.ts';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
-import { counted, hoursText, timeText } from '../text.ts';
+import { LivePage } from '../parts/page.tsx';
 
 type Page = Report & { readonly permits_never_seen: number };
 

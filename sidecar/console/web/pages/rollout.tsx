@@ -1,8 +1,9 @@
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { counted, hoursText, timeText } from '../../../../web/text.ts';
 import type { HostRollout, RolloutPage } from '../../rollout-page.ts';
 import type { PageProps } from '../page-props.ts';
-import { Empty, LivePage, TableRegion, Wire } from '../parts/page.tsx';
+import { LivePage } from '../parts/page.tsx';
 import { Timeline } from '../parts/timeline.tsx';
-import { counted, hoursText, timeText } from '../text.ts';
 
 const shownDays = 7;
 const dayMs = 86_400_000;

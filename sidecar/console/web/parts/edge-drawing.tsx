@@ -1,8 +1,8 @@
 import { useMemo } from 'preact/hooks';
+import { visible } from '../../../../web/text.ts';
 import type { Edge } from '../../../fleet-view/edges.ts';
 import { durationText, rateText } from '../../../fleet-view/quantities.ts';
 import { layoutOf, type PlacedEdge, shortName } from '../edge-layout.ts';
-import { visible } from '../text.ts';
 
 /** The services as boxes and their edges as lines; each edge is a button. */
 export function EdgeDrawing({

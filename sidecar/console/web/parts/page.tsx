@@ -2,7 +2,6 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { type Live, useLive } from '../live.ts';
 import type { PageProps } from '../page-props.ts';
-import { visible } from '../text.ts';
 
 /** A page over one live document: what is known of it, and whether it is still followed. */
 export function LivePage<Document>({
@@ -47,42 +46,4 @@ function Waiting({ live }: { readonly live: Live<unknown> }) {
       </div>
     );
   return <p class="opening">Reading the fleet…</p>;
-}
-
-/** Nothing to show, and what that means. */
-export function Empty({
-  title,
-  children,
-}: {
-  readonly title: string;
-  readonly children?: ComponentChildren;
-}) {
-  return (
-    <div class="empty">
-      <p>{title}</p>
-      {children !== undefined && <p class="muted">{children}</p>}
-    </div>
-  );
-}
-
-/** A table that may be wider than the screen; it is scrolled by keyboard, too. */
-export function TableRegion({
-  label,
-  children,
-}: {
-  readonly label: string;
-  readonly children: ComponentChildren;
-}) {
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
-    <div class="region" role="group" aria-label={label} tabIndex={0}>
-      {children}
-    </div>
-  );
-}
-
-/** A text from the wire, which may hold anything. */
-export function Wire({ text, most }: { readonly text: string; readonly most?: number }) {
-  return <bdi class="wire">{visible(text, most)}</bdi>;
 }

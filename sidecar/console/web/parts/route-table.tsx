@@ -1,7 +1,7 @@
+import { Empty, TableRegion, Wire } from '../../../../web/parts.tsx';
+import { counted } from '../../../../web/text.ts';
 import { ageText, durationText, rateText, shareText } from '../../../fleet-view/quantities.ts';
 import type { EdgeRoutes } from '../../route-list.ts';
-import { counted } from '../text.ts';
-import { Empty, TableRegion, Wire } from './page.tsx';
 
 /** The rules of one edge with their use, and what no rule allows. */
 export function RouteTable({ found: { routes, denied } }: { readonly found: EdgeRoutes }) {

@@ -1,4 +1,4 @@
-import { linkTo } from '../place.ts';
+import { linkTo } from '../../../../web/place.ts';
 
 /** Chooses the service that a page is about; the empty choice is the whole fleet, or its busiest part. */
 export function ServiceFilter({

@@ -1,4 +1,4 @@
-import { visible } from '../text.ts';
+import { visible } from '../../../../web/text.ts';
 
 export interface TimelineSpan {
   readonly kind: string;

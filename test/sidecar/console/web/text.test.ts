@@ -1,7 +1,7 @@
 import t from 'tap';
 import { layoutOf } from '../../../../sidecar/console/web/edge-layout.ts';
-import { EventLines } from '../../../../sidecar/console/web/event-lines.ts';
-import { counted, hoursText, visible } from '../../../../sidecar/console/web/text.ts';
+import { EventLines } from '../../../../web/event-lines.ts';
+import { counted, hoursText, visible, visibleLines } from '../../../../web/text.ts';
 
 t.test('a text from the wire is written out where nobody would see it', async (t) => {
   t.equal(visible('/api/ünï/\u202egnp\u2066.exe'), '/api/ünï/\\u{202e}gnp\\u{2066}.exe');
@@ -11,6 +11,7 @@ t.test('a text from the wire is written out where nobody would see it', async (t
   );
   t.equal(visible('x'.repeat(50), 10), 'xxxxxxxxxx… (50 characters)');
   t.equal(visible('日本語 <b>'), '日本語 <b>');
+  t.equal(visibleLines('a\n\t❤️\u202eb\r'), 'a\n\t❤️\\u{202e}b\\u{d}');
   t.strictSame([counted(1, 'rule'), counted(2_000, 'rule')], ['1 rule', '2,000 rules']);
   t.strictSame([hoursText(-4), hoursText(7_199), hoursText(74_900)], ['0 min', '119 min', '20.8 h']);
 });

@@ -1,24 +1,25 @@
 import { useEffect, useState } from 'preact/hooks';
 
-/** Where in the console somebody is; it stands in the fragment, so that it can be linked and gone back to. */
+/** Where in a console somebody is; it stands in the fragment, so that it can be linked and gone back to. */
 export interface Place {
   readonly page: string;
   readonly query: URLSearchParams;
 }
 
-export function usePlace(): Place {
+/** @param home the page of an address that names none */
+export function usePlace(home: string): Place {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
     const onChange = () => setHash(location.hash);
     addEventListener('hashchange', onChange);
     return () => removeEventListener('hashchange', onChange);
   }, []);
-  return placeOf(hash);
+  return placeOf(hash, home);
 }
 
-export function placeOf(hash: string): Place {
+export function placeOf(hash: string, home: string): Place {
   const [, page = '', query = ''] = /^#\/([a-z]*)(?:\?(.*))?$/.exec(hash) ?? [];
-  return { page: page === '' ? 'fleet' : page, query: new URLSearchParams(query) };
+  return { page: page === '' ? home : page, query: new URLSearchParams(query) };
 }
 
 /** The address of a place; empty values are left out. */

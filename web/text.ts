@@ -7,6 +7,14 @@ export function visible(text: string, most = 2_000): string {
   return shown.replace(unseen, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
+/** Line ends, tabs, and what composes emoji. */
+const kept: ReadonlySet<string> = new Set(['\n', '\t', '\u200d', '\ufe0e', '\ufe0f']);
+
+/** A text of several lines, written by people or models: as {@link visible}, but line ends, tabs and composed emoji stay. */
+export function visibleLines(text: string): string {
+  return text.replace(unseen, (character) => (kept.has(character) ? character : visible(character)));
+}
+
 /** Time of day, and the day where it is another: `14:03:09`, `Nov 24 14:03:09`. */
 export function timeText(time: string, now = new Date()): string {
   const at = new Date(time);
