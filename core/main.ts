@@ -17,7 +17,7 @@ const exit = { ok: 0, leftOut: 1, usage: 64, fault: 70, config: 78 } as const;
 ignoreOtherSignals();
 const { version } = thisBuild();
 const program = new Command('countersign-core')
-  .description('The core service: chat with session memory, conversation files.')
+  .description('The core service: chat with session memory, and conversation files.')
   .version(version)
   .option('--config <file>', 'core.yaml')
   .allowExcessArguments(false)
@@ -38,8 +38,8 @@ program
   .requiredOption('--from <sqlite:PATH>', 'the database to move')
   .requiredOption('--to <URL>', 'where to: postgres://USER@HOST:PORT/DATABASE')
   .option('--password-file <file>', 'the password of that user')
-  .option('--ca-file <file>', "the authority that signed the server's certificate")
-  .option('--files <folder>', 'move the contents of files, too, from this folder into the database')
+  .option('--ca-file <file>', "the CA that signed the server's certificate")
+  .option('--files <folder>', 'also move the contents of files from this folder into the database')
   .exitOverride()
   .action(async (options: MigrateOptions) => {
     const lines = migrateDeployment(options);

@@ -26,12 +26,14 @@ Examples:
   countersign call GET http://npu-worker/api/status/7 --keyring keyring.json --fleet fleet.yaml
   countersign call POST http://172.16.168.22:15006/api/process --keyring keyring.json -H 'Content-Type: application/json' -d '{}' -v
 
-Nothing is sent unless the callee's sidecar has proven the pair key. Exits with 1 when the answer is 400 or above.`;
+Nothing is sent unless the callee's sidecar has proven the pair key. Exits with 1 when the status is 400 or above.`;
 
 /** `countersign call`: one call without a sidecar, signed and inside TLS. */
 export function callCommand(): Command {
   return new Command('call')
-    .description('Make one call as the service of a keyring: sign it, send it inside TLS, print the answer.')
+    .description(
+      'Make one call as the service of a keyring: sign it, send it inside TLS, print the response.',
+    )
     .argument('<method>')
     .argument('<url>', 'with the service or its host: http://npu-worker/… or http://172.16.168.22:15006/…')
     .requiredOption('--keyring <file>', 'keyring.json of the caller')

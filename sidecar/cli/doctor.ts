@@ -26,7 +26,7 @@ interface DoctorOptions {
 }
 
 const about = `
-On a host it looks at the sidecar that is installed there; with --fleet at a whole fleet, from where it runs. It changes
+On a host it checks the installed sidecar; with --fleet it checks a whole fleet, from where it runs. It changes
 nothing. It makes a sealed connection to every peer, and on it one call that the matrix allows: a GET or HEAD of a path
 without wildcards. Exits with 1 when a check fails; warnings do not count.
 
@@ -38,7 +38,7 @@ Examples:
 /** `countersign doctor`: is everything as it should be, and if not, what to do. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Look at everything that a host or a fleet needs, and say what is wrong and what to do.')
+    .description('Check everything that a host or a fleet needs, and say what is wrong and how to fix it.')
     .addOption(
       new Option(
         '--config <file>',

@@ -28,8 +28,8 @@ export function edgesCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nALLOW and DENY count the calls that the sidecars remember, for 90 days at most.\n' +
-        'Callers that proved nothing stand together as (strangers).',
+      '\nALLOW and DENY count the calls that the sidecars remember, at most 90 days.\n' +
+        'Unproven callers are shown together as (strangers).',
     )
     .action(async (options: EdgesOptions) => {
       const { matrix } = await openMatrix(options);

@@ -31,7 +31,7 @@ interface Options {
 export function guardCommand(): Command {
   return new Command('guard')
     .description('Watch the local sidecar after a swap to enforcing, and swap back when it breaks calls.')
-    .option('--config <file>', 'guard.yaml; without it the options below say everything')
+    .option('--config <file>', 'guard.yaml; without it the options below apply')
     .option('--admin <address>', 'the admin listener of the sidecar (default: 127.0.0.1:15000)')
     .option('--gated <file>', 'the gate file that allowed the swap')
     .option('--state <dir>', 'where the guard remembers the swap (default: /var/lib/countersign-guard)')

@@ -61,7 +61,7 @@ export function initCommand(): Command {
 /** `countersign init add`: changes such a fleet later. */
 function addCommand(): Command {
   const add = new Command('add').description(
-    'Add to a fleet that countersign init made. Keys that are there stay; every keyring is made for the new fleet.',
+    'Add to a fleet that countersign init made. Existing keys are kept; every keyring is rewritten for the new fleet.',
   );
   const kinds: [string, string, string, (text: string) => Partial<Wishes>][] = [
     [

@@ -16,7 +16,7 @@ interface BackupOptions extends RegistryOptions {
 export function keysBackupCommand(): Command {
   return withRegistryOptions(
     new Command('backup').description(
-      'Write every root of the fleet to a file (0600), encrypted as an age file: whoever opens it can speak as everyone.',
+      'Write every root of the fleet to a file (0600), encrypted as an age file. Anyone who decrypts it can impersonate every service.',
     ),
   )
     .requiredOption('--to <file>', 'where')

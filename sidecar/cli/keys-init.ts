@@ -19,7 +19,7 @@ import {
 export function keysInitCommand(): Command {
   return withRegistryOptions(
     new Command('init').description(
-      'Make a root for every service that has none, and write the keyrings. Safe to repeat: never replaces a root.',
+      'Make a root key for every service that has none, and write the keyrings. Safe to repeat: never replaces a root key.',
     ),
   )
     .addOption(outOption())

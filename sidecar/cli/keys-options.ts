@@ -44,7 +44,7 @@ export function withRegistryOptions(command: Command): Command {
 export function outOption(): Option {
   return new Option(
     '--out <dir>',
-    'folder for the keyrings, one SERVICE@HOST.json a sidecar, 0600',
+    'folder for the keyrings, one SERVICE@HOST.json per sidecar, 0600',
   ).makeOptionMandatory();
 }
 

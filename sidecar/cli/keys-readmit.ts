@@ -17,7 +17,9 @@ export function keysReadmitCommand(): Command {
   return withDeliveryOptions(
     withRegistryOptions(
       new Command('readmit')
-        .description('Bring a host that was down the keys of today, and end its revocation. Safe to repeat.')
+        .description(
+          'Deliver the current keys to a host that was down, and end its revocation. Safe to repeat.',
+        )
         .argument('<host>', 'as fleet.yaml writes it'),
     ),
   ).action(async (host: string, options: RegistryOptions & DeliveryOptions & { out: string }) => {

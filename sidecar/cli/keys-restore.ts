@@ -36,7 +36,7 @@ interface RestoreOptions extends RebuildOptions {
 export function keysRestoreCommand(): Command {
   return withRebuildOptions(
     new Command('restore').description(
-      'Fill an empty or older registry from a backup. What was rotated since then is carried over from the keyrings.',
+      'Fill an empty or older registry from a backup. Later rotations are recovered from the keyrings.',
     ),
   )
     .requiredOption('--backup <file>', 'made by countersign keys backup')
@@ -54,7 +54,7 @@ export function keysRestoreCommand(): Command {
 export function keysRebuildCommand(): Command {
   return withRebuildOptions(
     new Command('rebuild').description(
-      'Fill a registry that was lost, without a backup, from the keyrings that are in use. A rotation then makes new roots; no call is lost.',
+      'Rebuild a lost registry without a backup, from the keyrings in use. The next rotation makes new roots; no call is lost.',
     ),
   ).action((options: RebuildOptions) => restore(options, undefined));
 }

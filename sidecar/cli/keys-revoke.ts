@@ -18,7 +18,7 @@ export function keysRevokeCommand(): Command {
     withRegistryOptions(
       new Command('revoke')
         .description(
-          'End every key of services at once, at all sidecars: nobody can call as them or call them. Interrupts a rotation.',
+          'Revoke every key of services at once, at all sidecars: no one can call as them or call them. Interrupts a rotation.',
         )
         .argument('<services...>', 'whose keys'),
     ),

@@ -31,12 +31,12 @@ export function keysRotateCommand(): Command {
     withRegistryOptions(
       new Command('rotate')
         .description(
-          'Replace keys, or go on with a rotation that was cut short: verifiers first, then signers, each step acknowledged.',
+          'Replace keys, or resume an interrupted rotation: verifiers first, then signers, each step acknowledged.',
         )
         .argument('[services...]', 'whose keys (default: every service)'),
     ),
   )
-    .option('--due', 'only services whose key is 90 days old, or a rotation that was cut short')
+    .option('--due', 'only services whose key is 90 days old, or an interrupted rotation')
     .option('--without <host...>', 'leave out hosts that stay down; they are revoked until keys readmit')
     .option('--confirm <host...>', 'the same hosts again, to confirm --without')
     .action(async (services: string[], options: RotateOptions) => {

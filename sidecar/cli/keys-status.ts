@@ -35,7 +35,7 @@ export function dueServices(registry: Registry, nowMs: number): string[] {
 export function keysStatusCommand(): Command {
   return withRegistryOptions(
     new Command('status').description(
-      'Show the age and generation of every key, who still holds it and uses it, and when it is due. Exits with 1 when something is to be done.',
+      'Show the age and generation of every key, who holds and uses it, and when it is due. Exits with 1 when action is needed.',
     ),
   )
     .addOption(adminUrlOption())

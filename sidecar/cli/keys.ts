@@ -21,7 +21,7 @@ one sidecar needs to sign its calls and to check those of its callers, and nothi
 /** `countersign keys`: makes, rotates and revokes keys. */
 export function keysCommand(): Command {
   const keys = new Command('keys')
-    .description('Make, rotate, revoke and keep the keys of a fleet.')
+    .description('Make, rotate, revoke, back up and restore the keys of a fleet.')
     .addHelpText('after', about);
   // One a line: they come and go one by one.
   const commands = [

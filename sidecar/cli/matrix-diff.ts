@@ -18,7 +18,7 @@ interface DiffOptions {
 export function matrixDiffCommand(): Command {
   return new Command('diff')
     .description(
-      'Replay the calls that were seen: what would NEW newly allow or deny? Exits with 1 if it denies any.',
+      'Replay the calls that were seen and show what NEW would allow or deny that OLD does not. Exits with 1 if it denies any.',
     )
     .argument('<old>', 'the matrix as it is')
     .argument('<new>', 'the matrix as it would be')

@@ -9,9 +9,9 @@ import { authorizationOption, fleetOption } from './matrix-files.ts';
 export function matrixExplainCommand(): Command {
   return new Command('explain')
     .description(
-      'Say which rule allows a call, or which come nearest and why they do not. Exits with 0 or 1.',
+      'Show which rule allows a call, or the nearest rules and why they do not match. Exits with 0 or 1.',
     )
-    .argument('<caller>', 'the service that calls; - for one that proves nothing')
+    .argument('<caller>', 'the service that calls; - for an unproven caller')
     .argument('<method>')
     .argument('<callee>', 'the service that is called')
     .argument('<path>', 'the raw path; a query is ignored, as the matrix does')

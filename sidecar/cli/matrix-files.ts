@@ -7,6 +7,6 @@ export function authorizationOption(): Option {
 export function fleetOption(): Option {
   return new Option(
     '--fleet <file>',
-    'who is where (default: fleet.yaml beside the matrix, if there is one)',
+    'services and hosts (default: fleet.yaml beside the matrix, if present)',
   );
 }

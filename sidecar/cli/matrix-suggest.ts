@@ -31,8 +31,8 @@ export function matrixSuggestCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nReads what a sidecar observed, or its log. Ids in paths are folded to *. Read what is proposed before applying it:\n' +
-        'a call that was made is not a call that should be allowed.',
+      '\nReads what a sidecar observed, or its log. Ids in paths are folded to *. Review the proposed rules before applying them:\n' +
+        'not every call that was made should be allowed.',
     )
     .action(async (options: Options) => {
       const opened = await openMatrix(options);

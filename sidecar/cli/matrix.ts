@@ -8,7 +8,7 @@ import { matrixSuggestCommand } from './matrix-suggest.ts';
 /** `countersign matrix`: everything about who may call what. */
 export function matrixCommand(): Command {
   const matrix = new Command('matrix').description(
-    'Check, explain, show, mend and compare the authorization matrix.',
+    'Check, explain, show, extend and compare the authorization matrix.',
   );
   for (const command of [
     matrixCheckCommand(),

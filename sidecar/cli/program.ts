@@ -31,7 +31,7 @@ export function program(): Command {
     .showHelpAfterError('(countersign --help, or countersign COMMAND --help, says more)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 yes or ok, 1 answered no, 64 wrong usage, 70 own fault, 78 bad configuration.',
+      '\nExit codes: 0 yes or ok, 1 no, 64 wrong usage, 70 internal error, 78 bad configuration.',
     );
   // One a line: they come and go one by one.
   const commands = [

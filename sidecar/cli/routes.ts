@@ -34,7 +34,7 @@ export function routesCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nCALLS and LAST USED are of what the sidecars remember, for 90 days at most. OK is the share of answers below 500.',
+      '\nCALLS and LAST USED cover what the sidecars remember, at most 90 days. OK is the share of responses with a status below 500.',
     )
     .action(async (service: string | undefined, options: RoutesOptions) => {
       const { matrix, fleet } = await openMatrix(options);

@@ -30,8 +30,8 @@ Prints the header lines that make a call, for curl:
       -H 'Content-Type: application/json' --data-file job.json |
     curl -H @- --data-binary @job.json http://172.16.168.22:15006/api/process
 
-Give every header of the call to sign, not to curl: what is signed and what is sent have to be the same. Each run makes
-one call: its nonce is accepted once.`;
+Give every header of the call to sign, not to curl: curl has to send exactly what was signed. Each run is good for one call:
+its nonce is accepted once.`;
 
 /** `countersign sign`: a call without a sidecar. */
 export function signCommand(): Command {

@@ -33,8 +33,8 @@ export function swapCommand(): Command {
     )
     .addHelpText(
       'after',
-      '\nThe new sidecar starts beside the old one on the same sockets; one that does not become ready is taken back.\n' +
-        'Prints "changed" or "unchanged". Without a target it says what serves and what the way back from enforcing is,\n' +
+      '\nThe new sidecar starts beside the old one on the same sockets; if it does not become ready, the swap is undone.\n' +
+        'Prints "changed" or "unchanged". Without a target it shows what serves and the way back from enforcing,\n' +
         'and exits with 1 when there is none. Needs root and systemd.',
     )
     .action(async (target: string | undefined, options: SwapOptions) => {

@@ -25,9 +25,9 @@ interface TapOptions extends FleetSources, CallFilter {
 }
 
 const about = `
-Each call shows once, as the callee's sidecar saw it, unless --direction says otherwise. Ctrl-C ends it. While calls come faster
-than they can be told of, a sample is shown and the rest is counted; denials come first. Control characters of
-what strangers sent are escaped.
+Each call shows once, as the callee's sidecar saw it, unless --direction says otherwise. Ctrl-C quits. When calls come faster than they can
+be shown, a sample is shown and the rest is counted; denials come first. Control characters from the network
+are escaped.
 
 Examples:
   countersign tap --verdict denied
@@ -36,11 +36,11 @@ Examples:
 /** `countersign tap`: calls as they end. */
 export function tapCommand(): Command {
   return new Command('tap')
-    .description('Show calls as they end, a line each.')
+    .description('Show calls as they end, one line per call.')
     .addOption(fromOption())
     .addOption(operatorKeyringOption())
     .option('--fleet <file>', 'with --keyring: fleet.yaml')
-    .option('--caller <service>', 'only calls of this service; unknown for callers that proved nothing')
+    .option('--caller <service>', 'only calls of this service; unknown for unproven callers')
     .option('--callee <service>', 'only calls to this service')
     .addOption(
       new Option('--verdict <verdict>', 'only calls that were allowed, or denied').choices([
@@ -49,7 +49,7 @@ export function tapCommand(): Command {
       ]),
     )
     .option('--code <status>', 'only answers with this status, or class of it: 404, 5xx', statusPattern)
-    .option('--path <prefix>', 'only calls of paths that start so')
+    .option('--path <prefix>', 'only calls whose path starts with this')
     .addOption(
       new Option('--direction <direction>', 'as callees saw the calls (inbound), as callers did, or both')
         .choices(['inbound', 'outbound', 'both'])

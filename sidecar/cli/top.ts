@@ -16,9 +16,9 @@ interface TopOptions extends FleetSources {
 }
 
 const about = `
-APP is up, slow or DOWN; OK is the share of answers below 500; DENY are denials a second;
+APP is up, slow or DOWN; OK is the share of responses with a status below 500; DENY is denials a second;
 SEAL is the share of connections between sidecars that are sealed.
-Rates are of the time between two looks. q or Ctrl-C ends it. Without a terminal it prints one picture.`;
+Rates are of the time between two readings. q or Ctrl-C quits. Without a terminal it prints one snapshot.`;
 
 /** `countersign top`: the fleet as it is now. */
 export function topCommand(): Command {
@@ -28,9 +28,9 @@ export function topCommand(): Command {
     )
     .addOption(fromOption())
     .addOption(operatorKeyringOption())
-    .option('--fleet <file>', 'fleet.yaml: hosts that are not read show too')
-    .addOption(new Option('--every <seconds>', 'between two looks').argParser(secondsOf).default(2))
-    .option('--json', 'print one JSON document, of two looks')
+    .option('--fleet <file>', 'fleet.yaml: also show hosts that are not read')
+    .addOption(new Option('--every <seconds>', 'between two readings').argParser(secondsOf).default(2))
+    .option('--json', 'print one JSON document, of two readings')
     .addHelpText('after', about)
     .action(async (options: TopOptions) => {
       const fleet = options.fleet === undefined ? undefined : await loadFleet(options.fleet);

@@ -17,9 +17,9 @@ interface VerifyOptions {
 }
 
 const about = `
-The request is one HTTP/1.1 request as it came over the wire, for instance written down with \`nc -l 15006 > request\`.
-Checked are its signature and the digest of its body, with the keys that the callee has. Whether it was made before, and
-whether the matrix allows it, is not: the sidecar knows the one, countersign matrix explain says the other.`;
+The request is one HTTP/1.1 request as received, for instance captured with \`nc -l 15006 > request\`.
+Its signature and the digest of its body are checked with the callee's keys. Replay and the matrix are not checked: only the
+sidecar knows its replay memory, and countersign matrix explain checks the matrix.`;
 
 /** `countersign verify`: would the callee take this request for genuine? */
 export function verifyCommand(): Command {

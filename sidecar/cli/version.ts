@@ -4,7 +4,7 @@ import { thisBuild } from '../../config/program.ts';
 /** `countersign version`: which build this is, in a form that scripts can read. */
 export function versionCommand(): Command {
   return new Command('version')
-    .description('Tell which build this is: version, hash of the build, Node and platform.')
+    .description('Show which build this is: version, hash of the build, Node and platform.')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  countersign version --json | jq -r .build')
     .action(({ json }: { json?: true }) => {

@@ -20,7 +20,7 @@ export function whyCommand(): Command {
     .description(
       'Explain why a call was denied. Name the sidecars of both ends with --from to compare what they saw.',
     )
-    .argument('[request-id]', 'X-Request-ID of the answer, or request_id of the problem')
+    .argument('[request-id]', 'X-Request-ID of the response, or request_id of the problem')
     .option('--last', 'the newest denial')
     .addOption(fromOption())
     .addOption(operatorKeyringOption())
