@@ -3,7 +3,7 @@
 // without dependencies.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -30,13 +30,18 @@ const packages = {
   },
 };
 
+/** How long the registry may take to answer. */
+const registryMs = 8_000;
+/** What npm's packages (0.9 GB) and the executables (0.5 GB) take. */
+const neededMb = 1_500;
+
 const [, , ...words] = process.argv;
 const withTests = words[0] === '--with' && words[1] === 'tests';
 if (withTests) words.splice(0, 2);
 const [script, ...scriptArguments] = words;
 
 installPackages({ ...packages.up, ...(withTests ? packages.tests : {}) });
-installModules();
+await installModules();
 if (withTests) buildTap();
 runScript();
 
@@ -84,20 +89,35 @@ function isCommand(name) {
 }
 
 /** `npm ci`, when node_modules is missing or was made from another package-lock.json. */
-function installModules() {
+async function installModules() {
   const lock = hashOf(`${root}package-lock.json`);
   const stamp = `${root}node_modules/.countersign-lock`;
   const matches = existsSync(stamp) && readFileSync(stamp, 'utf8') === lock;
   if (!matches && !sameTree()) {
-    say('installing npm packages (npm ci)');
-    const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    if (npm.status !== 0) {
-      fail(`npm ci failed:\n${npmErrors(npm)}\nIs the npm registry reachable?`);
-    }
+    const room = statfsSync(root);
+    const freeMb = Math.floor((room.bavail * room.bsize) / 1e6);
+    if (freeMb < neededMb)
+      fail(
+        `found ${freeMb} MB free in ${root}, expected ${neededMb} MB: npm packages and executables take so much`,
+      );
+    const isReachable = await registryAnswers();
+    if (!isReachable) say('the npm registry does not answer: trying what npm has in its cache');
+    const words = [
+      'ci',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      ...(isReachable ? [] : ['--offline']),
+    ];
+    const npm = await withProgress('installing npm packages (npm ci), about 0.9 GB on disk', words);
+    if (npm.status !== 0)
+      fail(
+        `npm ci failed:\n${npmErrors(npm)}\n${
+          isReachable
+            ? 'Run it again; npm goes on with what it has.'
+            : 'The npm registry cannot be reached: look at the network, at HTTPS_PROXY, and at `npm config get registry`.'
+        }`,
+      );
   }
   if (!matches) writeFileSync(stamp, lock);
   if (existsSync(node)) return;
@@ -107,8 +127,72 @@ function installModules() {
   );
 }
 
-function npmErrors({ stderr, error }) {
-  const lines = (stderr ?? String(error)).split('\n').filter((line) => /^npm (error|ERR!) ./.test(line));
+/** Asks as npm itself would, with its registry and proxies. Whatever answers is there, be it with an error of its own. */
+async function registryAnswers() {
+  const ping = spawn('npm', ['ping', '--fetch-retries=0', `--fetch-timeout=${registryMs}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  ping.stderr.on('data', (text) => {
+    said += text;
+  });
+  const late = setTimeout(() => ping.kill('SIGKILL'), registryMs);
+  const status = await new Promise((resolve) => {
+    ping.on('error', () => resolve(1));
+    ping.on('close', resolve);
+  });
+  clearTimeout(late);
+  return status === 0 || /\bE[45]\d\d\b/.test(said);
+}
+
+/** Runs npm; on a terminal a line tells how far it is, elsewhere only that it began. */
+function withProgress(title, words) {
+  say(title);
+  const wanted =
+    Object.keys(JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')).packages).length - 1;
+  const startedAt = Date.now();
+  const show = () => {
+    const seconds = Math.round((Date.now() - startedAt) / 1000);
+    process.stderr.write(
+      `\r\x1b[Ksetup: ${Math.min(installedPackages(), wanted)} of up to ${wanted} packages, ${seconds} s`,
+    );
+  };
+  const timer = process.stderr.isTTY ? setInterval(show, 500) : undefined;
+  const npm = spawn('npm', words, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  npm.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  return new Promise((resolve) => {
+    const end = (status) => {
+      clearInterval(timer);
+      if (timer !== undefined) process.stderr.write('\r\x1b[K');
+      resolve({ status, stderr });
+    };
+    npm.on('error', (error) => {
+      stderr += `npm error ${error.message}`;
+      end(1);
+    });
+    npm.on('close', end);
+  });
+}
+
+/** Folders of packages that npm has unpacked so far, those inside others left out. */
+function installedPackages() {
+  const list = (folder) => {
+    try {
+      return readdirSync(folder);
+    } catch {
+      return [];
+    }
+  };
+  const names = list(`${root}node_modules`).filter((name) => !name.startsWith('.'));
+  return names.flatMap((name) => (name.startsWith('@') ? list(`${root}node_modules/${name}`) : [name]))
+    .length;
+}
+
+function npmErrors({ stderr }) {
+  const lines = stderr.split('\n').filter((line) => /^npm (error|ERR!) ./.test(line));
   return lines.slice(0, 5).join('\n');
 }
 

@@ -5,6 +5,7 @@ import { Child, type ChildOptions } from './child.ts';
 import type { Folder } from './folder.ts';
 import { assertFree, type HeldSocket, holdSocket } from './held-socket.ts';
 import { consolePort, type LocalService, layout } from './layout.ts';
+import { LocalApp } from './local-app.ts';
 import { LocalSidecar, type Phase } from './local-sidecar.ts';
 import { projectFiles } from './project-files.ts';
 import { type LocalRedis, startRedis } from './redis.ts';
@@ -14,6 +15,8 @@ export interface LocalFleetOptions {
   readonly basePort: number;
   /** A real model server to use in place of the sample ai-stack, such as `http://127.0.0.1:11434`. */
   readonly ai?: URL | undefined;
+  /** Gets a line when an app goes and when it is back; standard error when left out. */
+  readonly say?: (line: string) => void;
 }
 
 /** What a swap did to one sidecar. */
@@ -35,7 +38,7 @@ export class LocalFleet {
   readonly #options: LocalFleetOptions;
   readonly #sockets: HeldSocket[] = [];
   readonly #sidecars = new Map<string, LocalSidecar>();
-  readonly #apps: Child[] = [];
+  readonly #apps: LocalApp[] = [];
   #redis: LocalRedis | undefined;
   #console: string | undefined;
   #starting: Promise<void> = Promise.resolve();
@@ -75,7 +78,7 @@ export class LocalFleet {
     const [backend, npu, model] = this.services as [LocalService, LocalService, LocalService];
     await folder.writeCore(backend, this.#redis);
     const apps = [this.#startSample('npu-worker', npu.app), this.#startModel(model.app, ai)];
-    await Promise.all(apps.map((app) => app.reached('ready')));
+    await Promise.all(apps.map((app) => app.ready()));
     this.#goOn();
     await Promise.all(
       [...places].map(async ([service, sockets]) => {
@@ -99,7 +102,7 @@ export class LocalFleet {
       command: join(dist, 'countersign-core'),
       words: ['--config', folder.at('core.yaml')],
     });
-    await core.reached('ready');
+    await core.ready();
     this.#watch(this.#redis.process);
     this.#console = await this.#startConsole();
     await this.#writeUpJson();
@@ -112,6 +115,11 @@ export class LocalFleet {
 
   phaseOf(service: string): Phase | undefined {
     return this.#sidecars.get(service)?.phase;
+  }
+
+  /** The apps that run; one that ended by itself is started again. */
+  get apps(): readonly LocalApp[] {
+    return this.#apps;
   }
 
   /** The process that serves for a service's sidecar now. */
@@ -148,7 +156,7 @@ export class LocalFleet {
       await rm(this.#options.folder.at(name), { force: true });
     await Promise.all([
       ...[...this.#sidecars.values()].map((sidecar) => sidecar.stop()),
-      ...this.#apps.map((app) => app.stop(stopGraceMs)),
+      ...this.#apps.map((app) => app.stop()),
     ]);
     await this.#redis?.process.stop(stopGraceMs);
     for (const socket of this.#sockets.splice(0)) socket.close();
@@ -200,25 +208,22 @@ export class LocalFleet {
     const from = this.services.flatMap(({ admin }) => ['--from', `http://127.0.0.1:${admin}`]);
     const files = ['--authorization', projectFiles.authorization, '--fleet', folder.at('fleet.yaml')];
     const listen = ['--listen', `127.0.0.1:${consolePort(basePort)}`, '--link-file', linkFile];
-    const child = new Child({
+    const child = this.#startApp({
       name: 'countersign console',
       command: join(dist, 'countersign'),
       words: ['console', ...from, ...files, ...listen],
-      log: folder.logOf('console'),
-      milestones: { ready: /^console: listening/ },
+      ready: /^console: listening/,
     });
-    this.#apps.push(child);
-    this.#watch(child);
-    await child.reached('ready');
+    await child.ready();
     return (await readFile(linkFile, 'utf8')).trim();
   }
 
-  #startModel(port: number, ai: URL | undefined): Child {
+  #startModel(port: number, ai: URL | undefined): LocalApp {
     if (ai === undefined) return this.#startSample('ai-stack', port);
     return this.#startSample('ai-relay', port, ['--to', ai.href]);
   }
 
-  #startSample(name: string, port: number, words: readonly string[] = []): Child {
+  #startSample(name: string, port: number, words: readonly string[] = []): LocalApp {
     const script = join(root, `test/samples/${name}.ts`);
     return this.#startApp({
       name,
@@ -227,11 +232,14 @@ export class LocalFleet {
     });
   }
 
-  #startApp(options: Pick<ChildOptions, 'name' | 'command' | 'words'>): Child {
+  #startApp({
+    ready = /^(ready|listening)$/,
+    ...options
+  }: Pick<ChildOptions, 'name' | 'command' | 'words'> & { readonly ready?: RegExp }): LocalApp {
     const log = this.#options.folder.logOf(options.name);
-    const app = new Child({ ...options, log, milestones: { ready: /^(ready|listening)$/ } });
+    const { say = (line: string) => process.stderr.write(`${line}\n`) } = this.#options;
+    const app = new LocalApp({ ...options, log, milestones: { ready } }, say);
     this.#apps.push(app);
-    this.#watch(app);
     return app;
   }
 
