@@ -70,7 +70,7 @@ async function checkout(t: Test): Promise<string> {
   return folder;
 }
 
-t.test('npm run up', { timeout: 240_000 }, async (t) => {
+t.test('npm run up', { timeout: 480_000 }, async (t) => {
   const folder = await checkout(t);
   const state = join(folder, '.countersign');
 
