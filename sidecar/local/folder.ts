@@ -4,15 +4,18 @@ import { stringify } from 'yaml';
 import { loadFleet } from '../config/fleet.ts';
 import { replaceFile } from '../files/replace-file.ts';
 import { appPort, inboundPort, type LocalService, layout } from './layout.ts';
-import { projectFiles } from './project-files.ts';
+import { type LocalFiles, projectFiles } from './project-files.ts';
 import type { LocalRedis } from './redis.ts';
 
 /** `.countersign/`: everything that a local fleet writes. */
 export class Folder {
   readonly path: string;
+  /** What the fleet in it runs with. */
+  readonly files: LocalFiles;
 
-  constructor(path: string) {
+  constructor(path: string, files: LocalFiles = projectFiles) {
     this.path = path;
+    this.files = files;
   }
 
   at(...names: readonly string[]): string {
@@ -41,13 +44,13 @@ export class Folder {
   }
 
   /**
-   * fleet.yaml with every host on loopback. The services that do not run here stay in it, so that the
-   * project's matrix holds for the local fleet as it is.
+   * fleet.yaml with every host on loopback. Services of its fleet that do not run here stay in it, so
+   * that the project's matrix holds for the local fleet as it is.
    *
    * @throws {import('../../config/load.ts').ConfigError}
    */
   async writeFleet(basePort: number): Promise<void> {
-    const { services } = await loadFleet(projectFiles.fleet);
+    const { services } = await loadFleet(this.files.fleet);
     const here = layout(basePort).map((service) => service.name);
     const names = [...here, ...[...services.keys()].filter((name) => !here.includes(name))];
     const entries = names.map((name, index) => [
@@ -65,7 +68,7 @@ export class Folder {
       inbound: { listen: `127.0.0.1:${service.inbound}`, app: `127.0.0.1:${service.app}` },
       admin: { listen: `127.0.0.1:${service.admin}` },
       fleet: 'fleet.yaml',
-      authorization: relative(this.path, projectFiles.authorization),
+      authorization: relative(this.path, this.files.authorization),
       keyring: relative(this.path, this.keyringOf(service.name)),
       state: `state/${service.name}`,
     });
@@ -82,7 +85,7 @@ export class Folder {
       sqlite: 'core/core.db',
       files: 'core/files',
       outbound: `127.0.0.1:${service.outbound}`,
-      models: { file: relative(this.path, projectFiles.models), service: 'ai-stack' },
+      models: { file: relative(this.path, this.files.models), service: 'ai-stack' },
     });
   }
 

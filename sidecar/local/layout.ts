@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from 'commander';
+
 /** Where one service of the local fleet listens; everything is on 127.0.0.1. */
 export interface LocalService {
   readonly name: string;
@@ -51,4 +53,11 @@ export function appPort(basePort: number, index: number): number {
 /** Where the console listens: 15080 with the default base. */
 export function consolePort(basePort: number): number {
   return basePort + 80;
+}
+
+/** The value of `--base-port`. @throws {InvalidArgumentError} */
+export function basePort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 1024 && port <= 64_000) return port;
+  throw new InvalidArgumentError('Expected a port from 1024 to 64000.');
 }

@@ -7,7 +7,6 @@ import { assertFree, type HeldSocket, holdSocket } from './held-socket.ts';
 import { consolePort, type LocalService, layout } from './layout.ts';
 import { LocalApp } from './local-app.ts';
 import { LocalSidecar, type Phase } from './local-sidecar.ts';
-import { projectFiles } from './project-files.ts';
 import { type LocalRedis, startRedis } from './redis.ts';
 
 export interface LocalFleetOptions {
@@ -206,7 +205,7 @@ export class LocalFleet {
     const { folder, basePort } = this.#options;
     const linkFile = folder.at('console.link');
     const from = this.services.flatMap(({ admin }) => ['--from', `http://127.0.0.1:${admin}`]);
-    const files = ['--authorization', projectFiles.authorization, '--fleet', folder.at('fleet.yaml')];
+    const files = ['--authorization', folder.files.authorization, '--fleet', folder.at('fleet.yaml')];
     const listen = ['--listen', `127.0.0.1:${consolePort(basePort)}`, '--link-file', linkFile];
     const child = this.#startApp({
       name: 'countersign console',

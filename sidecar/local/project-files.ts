@@ -5,8 +5,15 @@ import { loadMatrix } from '../config/authorization.ts';
 import { loadFleet } from '../config/fleet.ts';
 import { localNames } from './layout.ts';
 
-/** The files of the project that the local fleet runs with; edit them and the sidecars take the change at once. */
-export const projectFiles = {
+/** The files that a local fleet runs with; edit them and the sidecars take the change at once. */
+export interface LocalFiles {
+  readonly fleet: string;
+  readonly authorization: string;
+  readonly models: string;
+}
+
+/** Those of the project. */
+export const projectFiles: LocalFiles = {
   fleet: join(root, 'config/fleet.yaml'),
   authorization: join(root, 'config/authorization.yaml'),
   models: join(root, 'config/llm_models.yaml'),

@@ -4,7 +4,7 @@ import { ConfigError } from '../../config/load.ts';
 import { build, root } from '../../tools/build.ts';
 import { isRunning, serveControl } from './control.ts';
 import { Folder } from './folder.ts';
-import { defaultBasePort } from './layout.ts';
+import { basePort, defaultBasePort } from './layout.ts';
 import { LocalFleet } from './local-fleet.ts';
 import { probeAll } from './probes.ts';
 import { checkProjectFiles } from './project-files.ts';
@@ -85,12 +85,6 @@ function modelServer(text: string): URL {
     throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:11434.');
   }
   return url;
-}
-
-function basePort(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 1024 && port <= 64_000) return port;
-  throw new InvalidArgumentError('Expected a port from 1024 to 64000.');
 }
 
 await up.parseAsync();

@@ -238,6 +238,17 @@ t.test('suggest reads the log of a sidecar too', async (t) => {
   ]);
 });
 
+t.test('suggest proposes a rule for paths with ids that no document shows', async (t) => {
+  const dir = await folder(t);
+  const { url } = await adminThatSaw(t, [
+    denied('GET', '/api/parcels/d6ad67a0-3890-4ad4-a944-c1a6a5590fe4'),
+    denied('GET', '/api/parcels/7'),
+  ]);
+  const words = ['--from', url, '--authorization', 'authorization.yaml', '--json'];
+  const { stdout } = await matrix(dir, 'suggest', ...words);
+  t.match(JSON.parse(stdout), { proposals: [{ rule: 'GET /api/parcels/*', count: 2 }], withheld: [] });
+});
+
 t.test('attack: what a caller calls never widens a proposal beyond its own calls', async (t) => {
   const dir = await folder(t);
   const { url } = await adminThatSaw(t, [
