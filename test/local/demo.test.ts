@@ -32,12 +32,16 @@ t.test(
     const open = /^Why not\n([\s\S]*?)\n\n/m.exec(output)?.[1]?.split('\n') ?? [];
     t.equal(open.length, 3, 'one open line a sidecar');
     for (const line of open) t.match(line, /has logged for .*; 24\.0 h are required/);
-    t.match(output, /caller's side[\s\S]*callee's side|callee's side[\s\S]*caller's side/, 'why tells both ends');
+    t.match(
+      output,
+      /caller's side[\s\S]*callee's side|callee's side[\s\S]*caller's side/,
+      'why tells both ends',
+    );
     t.match(output, /POST \/api\/proces\b/, 'with the mistyped rule');
 
     t.match(output, /# 1 rule added/, 'the missing rule is applied');
 
-  t.strictSame(await readdir(temporary), [], 'no file is left');
+    t.strictSame(await readdir(temporary), [], 'no file is left');
     const left = await new Promise((resolve) =>
       execFile('pgrep', ['-fa', temporary], (_, out) => resolve(out)),
     );
