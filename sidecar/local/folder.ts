@@ -71,6 +71,8 @@ export class Folder {
       authorization: relative(this.path, this.files.authorization),
       keyring: relative(this.path, this.keyringOf(service.name)),
       state: `state/${service.name}`,
+      // The whole fleet shares the cores of one machine: a handshake that is late there is no interference.
+      timeouts: { connect: '10s' },
     });
   }
 
