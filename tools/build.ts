@@ -12,6 +12,18 @@ import { type Program, programs } from './programs.ts';
 
 /** The top of the repository. */
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+/** What the executables are built from, by its place in the repository. */
+export const sources = [
+  'config',
+  'core',
+  'sidecar',
+  'signals',
+  'tools',
+  'web',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+] as const;
 export const dist = join(root, 'dist');
 const cache = join(root, 'node_modules/.cache/countersign');
 const run = promisify(execFile);

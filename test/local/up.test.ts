@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { layout } from '../../sidecar/local/layout.ts';
-import { build, dist, root } from '../../tools/build.ts';
+import { build, dist, root, sources } from '../../tools/build.ts';
 import { freeBasePort } from '../support/local-fleet.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -53,16 +53,7 @@ function left(folder: string): Promise<string> {
 async function checkout(t: Test): Promise<string> {
   await build();
   const folder = await tempFolder(t);
-  for (const name of [
-    'package.json',
-    'package-lock.json',
-    'sidecar',
-    'signals',
-    'tools',
-    'core',
-    'config',
-    'test/samples',
-  ]) {
+  for (const name of [...sources, 'test/samples']) {
     await cp(join(root, name), join(folder, name), { recursive: true });
   }
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { build, root } from '../../tools/build.ts';
+import { build, root, sources } from '../../tools/build.ts';
 import { stripElf } from '../../tools/strip-elf.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -22,8 +22,7 @@ t.test('two builds of one checkout in two folders give the same bytes and the sa
   const name = 'countersign-enforcing';
   const other = join(await tempFolder(t), 'another folder, with a longer name');
   await mkdir(other);
-  for (const part of ['config', 'core', 'sidecar', 'tools', 'package.json', 'tsconfig.json'])
-    await cp(join(root, part), join(other, part), { recursive: true });
+  for (const part of sources) await cp(join(root, part), join(other, part), { recursive: true });
   await symlink(join(root, 'node_modules'), join(other, 'node_modules'));
   const [here] = await build([name]);
   await run(process.execPath, ['tools/build.ts', name], { cwd: other });

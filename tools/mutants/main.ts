@@ -4,7 +4,7 @@ import { cp, glob, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from '../build.ts';
+import { root, sources } from '../build.ts';
 import { equivalents } from './equivalent.ts';
 import { parses, withFault } from './faults.ts';
 import { describe, everyMutant, lineWith, type Mutant } from './mutants.ts';
@@ -127,20 +127,7 @@ function endGroup(pid: number): void {
 /** A copy of what tests need, in which sources can be changed. */
 async function copyOfTheTree(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'countersign-mutants-'));
-  for (const name of [
-    'sidecar',
-    'core',
-    'config',
-    'tools',
-    'test',
-    'bench',
-    'docs',
-    'ansible',
-    'package.json',
-    'package-lock.json',
-    'tsconfig.json',
-    '.taprc',
-  ])
+  for (const name of [...sources, 'test', 'bench', 'docs', 'ansible', '.taprc'])
     await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
   await mkdir(join(copy, 'dist'));

@@ -4,7 +4,7 @@ import { cp, glob, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { root } from '../../../tools/build.ts';
+import { root, sources } from '../../../tools/build.ts';
 import { equivalents } from '../../../tools/mutants/equivalent.ts';
 import { parses, withFault } from '../../../tools/mutants/faults.ts';
 import { describe, everyMutant, lineWith, type Mutant } from '../../../tools/mutants/mutants.ts';
@@ -23,8 +23,7 @@ const limitMs = 60_000;
 t.test('a seeded sample of faults in the security folders is noticed', { timeout: 900_000 }, async (t) => {
   const copy = await mkdtemp(join(tmpdir(), 'countersign-sample-'));
   t.teardown(() => rm(copy, { recursive: true, force: true }));
-  for (const name of ['sidecar', 'core', 'config', 'tools', 'test', 'package.json', 'tsconfig.json'])
-    await cp(join(root, name), join(copy, name), { recursive: true });
+  for (const name of [...sources, 'test']) await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
   const tests: string[] = [];
   for await (const test of glob('test/sidecar/**/*.test.ts', { cwd: root })) tests.push(test);
