@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NotedTurn, TurnStore } from '../store/turn-store.ts';
+import type { StoredMessage } from '../terms/conversation.ts';
 import { CoreError } from '../terms/errors.ts';
 import type { Archive, Reader } from './archive.ts';
 import { endOfStream, toEvent } from './event-stream.ts';
@@ -58,6 +59,7 @@ export class FollowedTurns {
     from: SeenUpTo | undefined,
     gone: AbortSignal,
   ): AsyncGenerator<string, void, void> {
+    const before = from === undefined ? (await this.#newest(reader, session))?.turnId : undefined;
     let seen = from;
     let skip = from?.characters ?? 0;
     let last = 0;
@@ -75,8 +77,23 @@ export class FollowedTurns {
       await sleep(pollMs, undefined, { signal: gone });
       noted = await this.#turns.noted(reader.owner, session, last);
     }
-    if (seen === undefined) throw notFound();
+    if (seen === undefined) {
+      // The turn was over before anything of it was noted: all of its answer is new, if it left one.
+      const answer = await this.#newest(reader, session);
+      if (answer === undefined || answer.turnId === before) throw notFound();
+      seen = { turn: answer.turnId, number: 0, characters: 0 };
+    }
     yield* await this.#stored(reader, session, seen);
+  }
+
+  /** The newest message of a session; undefined while it has none, as before the end of its first turn. */
+  async #newest(reader: Reader, session: string): Promise<StoredMessage | undefined> {
+    const page = { limit: 1, from: null, newestFirst: true };
+    const [newest] = await this.#archive.messages(reader, session, page).catch((error: unknown) => {
+      if (error instanceof CoreError && error.code === 'session_not_found') return [];
+      throw error;
+    });
+    return newest;
   }
 
   /** What is left of the text of the newest answer, in one piece. */
@@ -85,8 +102,7 @@ export class FollowedTurns {
     session: string,
     seen: SeenUpTo,
   ): Promise<AsyncGenerator<string, void, void>> {
-    const page = { limit: 1, from: null, newestFirst: true };
-    const [answer] = await this.#archive.messages(reader, session, page);
+    const answer = await this.#newest(reader, session);
     if (answer?.turnId !== seen.turn || answer.role !== 'assistant') throw notFound();
     return restOf(answer, seen);
   }

@@ -192,3 +192,25 @@ t.test(
     t.equal((await resume(second)).status, 404, 'no turn runs any more');
   },
 );
+
+t.test(
+  'a turn of another core service that ends before anything of it was noted is followed whole',
+  async (t) => {
+    const first = await startTestCore(t, longGrace);
+    const second = await startTestCore(t, { ...longGrace, sqlite: first.sqlite });
+    first.model.behaviour = () => {};
+    const calling = first.model.nextCall();
+    const asked = first.fetch('/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-session-id': 's' },
+      body: JSON.stringify({ stream: true, messages: [{ role: 'user', content: 'count' }] }),
+    });
+    const call = await calling;
+    const following = await resume(second);
+    t.equal(following.status, 200);
+    call.chunk({ content: 'one two' });
+    call.finish();
+    await (await asked).text();
+    t.match(parse(await following.text()), { text: 'one two', done: true });
+  },
+);
